@@ -1,0 +1,81 @@
+# Every task of this repository. CI calls only these targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := operator tests images demo
+# The local cluster needs nothing but the standard library, so it also works before `make setup`.
+CLUSTER_TOOL := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m cluster
+
+.PHONY: help
+help: ## Print this list
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
+
+# ---------------------------------------------------------------------------- the working tree
+
+.PHONY: setup
+setup: $(VENV)/.installed ## Make .venv with the locked versions of everything
+
+$(VENV)/.installed: requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/it")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tests/cluster/install-packages python3-venv
+	@echo "making $(VENV) with the locked packages"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: lock
+lock: setup ## Renew requirements/*.lock from pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --output-file requirements/runtime.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --group dev --output-file requirements/dev.lock
+
+.PHONY: fmt
+fmt: setup ## Format the code
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix --quiet $(SOURCES)
+
+.PHONY: lint
+lint: setup ## Check style and format
+	$(BIN)/ruff format --check --quiet $(SOURCES)
+	$(BIN)/ruff check --quiet $(SOURCES)
+
+.PHONY: types
+types: setup ## Check types
+	$(BIN)/mypy --no-error-summary $(SOURCES)
+
+.PHONY: imports
+imports: setup ## Check that the layers import downwards only
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: unit
+unit: setup ## Run the tests that need no cluster
+	$(BIN)/pytest -q tests/unit tests/contract
+
+.PHONY: check
+check: lint types imports unit ## All of the above, changing nothing
+
+# ---------------------------------------------------------------------------- the test cluster
+
+.PHONY: cluster-up
+cluster-up: ## Start the cluster (CLUSTER=local, kind or existing; chosen by itself when unset)
+	@$(CLUSTER_TOOL) up
+
+.PHONY: cluster-down
+cluster-down: ## Take the cluster down; nothing of it stays
+	@$(CLUSTER_TOOL) down
+
+.PHONY: cluster-status
+cluster-status: ## Say what of the cluster is running
+	@$(CLUSTER_TOOL) status
+
+.PHONY: kubeconfig
+kubeconfig: ## Print the path of the cluster's kubeconfig (make -s kubeconfig)
+	@$(CLUSTER_TOOL) kubeconfig
+
+.PHONY: load-image
+load-image: ## Load an OCI archive into the cluster (ARCHIVE=x.tar)
+	@$(CLUSTER_TOOL) load-image $(ARCHIVE)
