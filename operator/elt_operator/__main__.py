@@ -1,0 +1,30 @@
+"""The entry point: settings, logging, run."""
+
+import asyncio
+import logging
+import sys
+
+from kubernetes.aio.config import ConfigException
+from pydantic import ValidationError
+
+from elt_operator.handlers import operator
+from elt_operator.settings import Settings
+
+
+def main() -> None:
+    """Run the operator; exits with 2 when it is not set up, saying what is missing."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit(f"elt-operator: a setting (ELT_OPERATOR_*) is wrong: {error}")
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # kopf tells of each event it hands on; the lines that matter are our own.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        asyncio.run(operator.run(settings))
+    except ConfigException as error:
+        sys.exit(f"elt-operator: no access to a cluster: {error} (set KUBECONFIG, or run it in a pod)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""The Pipeline: what to run, with which settings, when and within which limits."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from elt_operator.api.conditions import Conditions
+from elt_operator.api.fields import (
+    ATOMIC,
+    SET,
+    Argument,
+    Count,
+    Fields,
+    Generation,
+    IntOrString,
+    Label,
+    PipelineName,
+    ShortText,
+    extra,
+    rule,
+    rules,
+)
+from elt_operator.api.pod import (
+    EnvFromSources,
+    EnvVars,
+    PodSettings,
+    PullSecrets,
+    ResourceRequirements,
+    Volumes,
+)
+
+PROPERTY_NAME = r"^[a-z0-9][a-z0-9._-]*$"
+
+# How a property's name becomes a variable's, in CEL; core/variables.py says the same in Python.
+_SAME_VARIABLE = "a.replace('-', '_').replace('.', '_') == b.replace('-', '_').replace('.', '_')"
+RESERVED_PROPERTY = r"^((kubernetes|ld|elt)[._-].*|python.*|path|home|meltano[._-]run[._-]id)$"
+"""Properties whose variables steer the process itself, or are set by the operator."""
+
+PROPERTY_RULES = rules(
+    rule(
+        f"self.all(name, name.matches('{PROPERTY_NAME}'))",
+        "names must start with a lower-case letter or digit and hold only those, `.`, `_` and `-`,"
+        " for example tap-weather.start_date",
+    ),
+    rule(
+        f"self.all(a, self.all(b, a == b || !({_SAME_VARIABLE})))",
+        "two names become the same environment variable (`-` and `.` both become `_`); remove one of them",
+    ),
+    rule(
+        f"!self.exists(name, name.matches('{RESERVED_PROPERTY}'))",
+        "names that become KUBERNETES_*, LD_*, ELT_*, PYTHON*, PATH, HOME or MELTANO_RUN_ID are reserved",
+        reason="FieldValueForbidden",
+    ),
+)
+
+PropertyName = Annotated[str, Field(min_length=1, max_length=128, pattern=PROPERTY_NAME)]
+PropertyValue = Annotated[IntOrString, extra({"maxLength": 32768})]
+Properties = Annotated[dict[str, PropertyValue], Field(max_length=100), extra(PROPERTY_RULES)]
+
+Action = Annotated[
+    str,
+    Field(min_length=1, max_length=2048),
+    extra(
+        rules(
+            rule(
+                "!self.startsWith('meltano ')",
+                "leave out the word `meltano`: an action is what follows it, for example `run tap-x target-y`",
+            )
+        )
+    ),
+]
+
+
+class PipelineSpec(
+    Fields,
+    json_schema_extra=rules(
+        rule(
+            "[has(self.actions), has(self.script), has(self.command)].filter(given, given).size() == 1",
+            "exactly one of `actions`, `script` and `command` must be set",
+        )
+    ),
+):
+    """What to run, with which settings, when and within which limits."""
+
+    image: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^\S+$")]
+    """The image of the run's container, by tag or digest."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    """When the image is pulled; Kubernetes' own default when absent."""
+    image_pull_secrets: PullSecrets | None = None
+    """Secrets with the registry's credentials."""
+
+    actions: Annotated[list[Action], Field(min_length=1, max_length=32), ATOMIC] | None = None
+    """Meltano command lines without the word `meltano`, in order; the first failure ends the run. Words are split at
+    spaces and nothing is expanded."""
+    script: Annotated[str, Field(min_length=1, max_length=65536)] | None = None
+    """A script for bash, run as `bash -euo pipefail`. The Job's arguments are $1, $2 and so on."""
+    command: Annotated[list[Argument], Field(min_length=1, max_length=64), ATOMIC] | None = None
+    """The argument vector of any program in the image; no shell is involved."""
+
+    properties: Properties | None = None
+    """Settings by name, for example tap-weather.start_date, given to the run as environment variables
+    (TAP_WEATHER_START_DATE). Lists and objects as JSON text. A Job may override them."""
+    protected_properties: Annotated[list[PropertyName], Field(max_length=100), SET] | None = None
+    """Names of properties that a Job may not override: a warehouse's host, say, to which the password is sent."""
+    env: EnvVars | None = None
+    """Environment variables. They win over properties."""
+    env_from: EnvFromSources | None = None
+    """Secrets and ConfigMaps whose keys become environment variables; env and properties win over them."""
+    resources: ResourceRequirements | None = None
+    """CPU and memory of the run's container."""
+    volumes: Volumes | None = None
+    """Volumes of the run's pod and where its container sees them."""
+    pod: PodSettings = PodSettings()
+    """The pod's other settings."""
+
+    schedule: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """When Jobs start by themselves: cron in five fields, or in six with seconds = 0. Absent: only by hand."""
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The IANA time zone of the schedule, for example Europe/London; UTC when absent."""
+    suspend: bool = False
+    """Pause the schedule. Jobs created by hand still run."""
+    starting_deadline_seconds: Count | None = None
+    """How late a scheduled Job may start; however late when absent."""
+
+    concurrency_policy: Literal["Queue", "Forbid", "Replace"] = "Queue"
+    """What happens to a Job while another of the Pipeline is active: it waits, is refused, or takes its place."""
+    max_retries: Annotated[int, Field(ge=0, le=20)] = 0
+    """How many attempts may follow the first one. Evictions, drains and preemptions do not count."""
+    no_retry_exit_codes: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), SET] | None = None
+    """Exit codes after which no further attempt is made."""
+    timeout_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
+    """How many seconds one attempt may take; 0: no limit; absent: the operator's default (3600)."""
+    pending_timeout_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 600
+    """How many seconds the run may wait for its pod to start before the Job is an ERROR that says why."""
+    successful_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 10
+    """How many successful Jobs that the operator created are kept. A Job that you applied is never deleted."""
+    failed_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 10
+    """How many other finished Jobs that the operator created are kept."""
+
+
+class ActiveJob(Fields):
+    """The Job that is being carried out."""
+
+    name: Label
+    """Its name."""
+    uid: ShortText
+    """Its UID."""
+    start_time: datetime | None = None
+    """When its run was created."""
+
+
+class LastJob(Fields):
+    """The Job that ended last."""
+
+    name: Label
+    """Its name."""
+    phase: Literal["COMPLETE", "ERROR", "STOPPED", "UNKNOWN"]
+    """How it ended."""
+    exit_code: Annotated[int, Field(ge=-(2**31), le=2**31 - 1)] | None = None
+    """Its exit code; absent when no container ended."""
+    start_time: datetime | None = None
+    """When its run was created."""
+    end_time: datetime | None = None
+    """When it ended."""
+
+
+class PipelineStatus(Fields):
+    """What the operator last saw. A view for people, written off the hot path, never a lock."""
+
+    observed_generation: Generation = -1
+    """The metadata.generation that this status describes; -1: not looked at yet."""
+    conditions: Conditions | None = None
+    """Ready, Reconciling, Stalled, LastJobSucceeded. A failed Job does not touch Ready."""
+    active_job: ActiveJob | None = None
+    """The Job that is being carried out."""
+    queued_jobs: Count | None = None
+    """How many Jobs wait."""
+    last_run_number: Count | None = None
+    """The highest number given to a run."""
+    last_job: LastJob | None = None
+    """The Job that ended last."""
+    last_successful_time: datetime | None = None
+    """When a Job last ended as COMPLETE."""
+    next_schedule_time: datetime | None = None
+    """When the schedule fires next."""
+
+
+__all__ = ["ActiveJob", "LastJob", "PipelineName", "PipelineSpec", "PipelineStatus"]

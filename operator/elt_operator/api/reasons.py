@@ -1,0 +1,44 @@
+"""The words that say why a Job is in its phase; conditions, events and log lines share them."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Reason(StrEnum):
+    """Why a Job, or a Pipeline's condition, is as it is; ``sentence`` says it to a person."""
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str) -> Self:
+        """Make the member ``word`` with its documented sentence."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.sentence = sentence
+        return member
+
+    QUEUED = "Queued", "The Job waits for its turn."
+    PIPELINE_BUSY = "PipelineBusy", "Another Job of the same Pipeline has to end first."
+    PIPELINE_NOT_FOUND = "PipelineNotFound", "There is no Pipeline of that name in the Job's namespace."
+    STARTING = "Starting", "The run exists, its container has not started yet."
+    RUNNING = "Running", "The run is being carried out."
+    COMPLETED = "Completed", "The run ended with exit code 0."
+    APPLICATION_ERROR = "ApplicationError", "The run's process ended with an exit code other than 0."
+    OUT_OF_MEMORY = "OutOfMemory", "A process of the run was killed because memory ran out."
+    TIMED_OUT = "TimedOut", "The run took longer than timeoutSeconds and was ended."
+    STOPPED = "Stopped", "The Job was stopped by spec.stop."
+    REPLACED = "Replaced", "A newer Job took this one's place (concurrencyPolicy: Replace)."
+    IMAGE_PULL_FAILED = "ImagePullFailed", "The image cannot be pulled."
+    UNSCHEDULABLE = "Unschedulable", "No node can take the run's pod."
+    START_ERROR = "StartError", "The container cannot be started."
+    INVALID_CONFIGURATION = (
+        "InvalidConfiguration",
+        "The Job or its Pipeline asks for something that is not allowed.",
+    )
+    REJECTED = "Rejected", "Admission or a quota refused the run or its pod."
+    NAME_CONFLICT = "NameConflict", "An object that is not ours has the name that we need."
+    EVICTED = "Evicted", "The run's pod was evicted from its node."
+    NODE_LOST = "NodeLost", "The node of the run's pod does not answer any more."
+    RUN_DELETED = "RunDeleted", "Somebody deleted the run before it ended."
+    RESULT_LOST = "ResultLost", "The run is gone and nobody saw how it ended."
+
+    ACCEPTED = "Accepted", "The Pipeline's spec is accepted."

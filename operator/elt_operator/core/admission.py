@@ -1,0 +1,148 @@
+"""Which Job may start, and what holds up the others. Lists of checks, in order; a new rule is one entry more."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from elt_operator.api.reasons import Reason
+from elt_operator.core import outcome
+from elt_operator.core.situation import Job, Situation
+from elt_operator.core.variables import protected_overrides
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A reason not to start a Job yet; it goes by itself."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A reason never to start a Job."""
+
+    reason: Reason
+    message: str
+
+
+HoldCheck = Callable[[Situation, Job], Hold | None]
+RefusalCheck = Callable[[Situation, Job], Refusal | None]
+
+
+def unreadable_job(_situation: Situation, job: Job) -> Refusal | None:
+    """The Job was stored under a schema that allowed what cannot be read now."""
+    if job.spec is not None:
+        return None
+    return Refusal(Reason.INVALID_CONFIGURATION, f"The Job's spec cannot be read: {job.problem}")
+
+
+def protected_property(situation: Situation, job: Job) -> Refusal | None:
+    """The Job overrides a property that its Pipeline protects."""
+    spec = situation.pipeline.spec if situation.pipeline else None
+    if not spec or not job.spec:
+        return None
+    overrides = protected_overrides(job.spec.properties or {}, spec.protected_properties or [])
+    if not overrides:
+        return None
+    return Refusal(
+        Reason.INVALID_CONFIGURATION,
+        f"spec.properties overrides {', '.join(overrides)}, which Pipeline {job.key.pipeline} protects "
+        "(spec.protectedProperties). Create a new Job without it.",
+    )
+
+
+REFUSAL_CHECKS: Sequence[RefusalCheck] = (unreadable_job, protected_property)
+
+
+def missing_pipeline(situation: Situation, job: Job) -> Hold | None:
+    """There is no such Pipeline, or not yet: GitOps applies in any order."""
+    if situation.pipeline:
+        return None
+    return Hold(
+        Reason.PIPELINE_NOT_FOUND,
+        f"There is no Pipeline {job.key.pipeline} in namespace {job.key.namespace}. "
+        "The Job starts once it exists (kubectl get eltpipelines).",
+    )
+
+
+def unreadable_pipeline(situation: Situation, job: Job) -> Hold | None:
+    """The Pipeline was stored under a schema that allowed what cannot be read now."""
+    pipeline = situation.pipeline
+    if not pipeline or pipeline.spec is not None:
+        return None
+    return Hold(
+        Reason.INVALID_CONFIGURATION,
+        f"The spec of Pipeline {job.key.pipeline} cannot be read: {pipeline.problem}",
+    )
+
+
+def earlier_job(situation: Situation, job: Job) -> Hold | None:
+    """Another Job of the Pipeline comes first. Only the one just before is named: so the words stay true."""
+    before: Job | None = None
+    for other in situation.jobs:
+        if other.uid == job.uid:
+            break
+        before = other
+    if not before:
+        return None
+    return Hold(Reason.PIPELINE_BUSY, f"The Job waits until Job {before.name} of the same Pipeline has ended.")
+
+
+def unfinished_run(situation: Situation, _job: Job) -> Hold | None:
+    """A run is still there, though its Job is not: it was deleted, or has ended before its process did."""
+    for run in situation.runs:
+        if not outcome.is_over(run, situation.pods_of(run)):
+            return Hold(
+                Reason.PIPELINE_BUSY,
+                f"The Job waits until run {run.name} of deleted Job {run.job_name} has ended.",
+            )
+    return None
+
+
+def living_pod(situation: Situation, _job: Job) -> Hold | None:
+    """A process of the Pipeline may still be at work, whatever became of its run."""
+    for pod in situation.pods:
+        if pod.alive:
+            return Hold(Reason.PIPELINE_BUSY, f"The Job waits until pod {pod.name} of an earlier run has ended.")
+    return None
+
+
+def refused_lately(situation: Situation, job: Job) -> Hold | None:
+    """The API server refused the run a moment ago; asking at once again would only add load."""
+    refusal = situation.refusals.get(job.uid)
+    if not refusal or situation.now >= refusal.ask_again:
+        return None
+    return Hold(Reason.REJECTED, f"The run cannot be created yet, Kubernetes refuses it: {refusal.message}")
+
+
+HOLD_CHECKS: Sequence[HoldCheck] = (
+    missing_pipeline,
+    unreadable_pipeline,
+    earlier_job,
+    unfinished_run,
+    living_pod,
+    refused_lately,
+)
+
+
+def first_refusal(situation: Situation, job: Job, checks: Sequence[RefusalCheck] = REFUSAL_CHECKS) -> Refusal | None:
+    """Return the first reason never to start ``job``, or ``None``."""
+    for check in checks:
+        if refusal := check(situation, job):
+            return refusal
+    return None
+
+
+def first_hold(situation: Situation, job: Job, checks: Sequence[HoldCheck] = HOLD_CHECKS) -> Hold | None:
+    """Return the first reason not to start ``job`` yet, or ``None`` when it may start."""
+    for check in checks:
+        if hold := check(situation, job):
+            return hold
+    return None
+
+
+def next_run_number(situation: Situation) -> int:
+    """Return the number of the Pipeline's next run: one more than the highest that is known."""
+    recorded = situation.pipeline.status.last_run_number if situation.pipeline else None
+    known = {run.number for run in situation.runs} | situation.taken_numbers
+    return max(known | {recorded or 0}, default=0) + 1

@@ -1,0 +1,209 @@
+"""What a Job's and a Pipeline's status say. Nothing in them changes by the passing of time alone."""
+
+from datetime import datetime
+from typing import Final
+
+from elt_operator.api import conditions
+from elt_operator.api.conditions import Condition, Verdict, transitioned
+from elt_operator.api.job import TERMINAL_PHASES, JobStatus, Phase
+from elt_operator.api.pipeline import ActiveJob, LastJob, PipelineStatus
+from elt_operator.api.reasons import Reason
+from elt_operator.core import render
+from elt_operator.core.outcome import Outcome
+from elt_operator.core.situation import Job, Pipeline, Run, Situation
+
+_MESSAGE_CHARACTERS: Final = 2048
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _MESSAGE_CHARACTERS else message[: _MESSAGE_CHARACTERS - 1] + "…"
+
+
+def _job_conditions(job: Job, phase: Phase, reason: Reason, message: str, now: datetime) -> list[Condition]:
+    """Return the conditions of a Job: in progress until it ends, then succeeded or stalled (kstatus)."""
+
+    def condition(kind: str, verdict: Verdict) -> Condition:
+        return Condition(
+            type=kind,
+            status=verdict.value,
+            reason=reason,
+            message=_shortened(message),
+            last_transition_time=now,
+            observed_generation=job.generation,
+        )
+
+    if phase not in TERMINAL_PHASES:
+        current = [condition(conditions.SUCCEEDED, Verdict.UNKNOWN), condition(conditions.RECONCILING, Verdict.TRUE)]
+    elif phase is Phase.COMPLETE:
+        current = [condition(conditions.SUCCEEDED, Verdict.TRUE)]
+    else:
+        current = [condition(conditions.SUCCEEDED, Verdict.FALSE), condition(conditions.STALLED, Verdict.TRUE)]
+    return transitioned(job.status.conditions or [], current)
+
+
+def queued(job: Job, reason: Reason, message: str, now: datetime) -> JobStatus:
+    """Return the status of a Job that waits."""
+    return JobStatus(
+        phase=Phase.QUEUED,
+        reason=reason,
+        observed_generation=job.generation,
+        conditions=_job_conditions(job, Phase.QUEUED, reason, message, now),
+    )
+
+
+def running(situation: Situation, job: Job, run: Run, reason: Reason, message: str) -> JobStatus:
+    """Return the status of a Job whose run is under way."""
+    return JobStatus(
+        phase=Phase.RUNNING,
+        reason=reason,
+        observed_generation=job.generation,
+        pipeline_generation=run.pipeline_generation,
+        conditions=_job_conditions(job, Phase.RUNNING, reason, message, situation.now),
+        start_time=run.created,
+        task_name=run.name,
+        arguments=_arguments(situation, job, run),
+    )
+
+
+def _arguments(situation: Situation, job: Job, run: Run) -> list[str] | None:
+    """Return what was started; only from the Pipeline's spec of that moment, for later ones may say otherwise."""
+    if job.status.arguments is not None:
+        return job.status.arguments
+    pipeline = situation.pipeline
+    if not pipeline or not pipeline.spec or not job.spec or pipeline.generation != run.pipeline_generation:
+        return None
+    return [argument[:8192] for argument in render.started_arguments(pipeline.spec, job.spec)]
+
+
+def ended(situation: Situation, job: Job, run: Run, result: Outcome) -> JobStatus:
+    """Return the last status of a Job whose run is over."""
+    verdict = result.verdict
+    return JobStatus(
+        phase=verdict.phase,
+        reason=verdict.reason,
+        observed_generation=job.generation,
+        pipeline_generation=run.pipeline_generation,
+        conditions=_job_conditions(job, verdict.phase, verdict.reason, verdict.message, situation.now),
+        start_time=run.created,
+        end_time=result.end_time or situation.now,
+        exit_code=result.exit_code,
+        task_name=run.name,
+        arguments=_arguments(situation, job, run),
+        exit_message=result.exit_message,
+        error_message=result.error_message,
+        attempts=result.attempts or None,
+        log_tail=result.log_tail,
+    )
+
+
+def refused(job: Job, reason: Reason, message: str, now: datetime) -> JobStatus:
+    """Return the last status of a Job that never started."""
+    return JobStatus(
+        phase=Phase.ERROR,
+        reason=reason,
+        observed_generation=job.generation,
+        conditions=_job_conditions(job, Phase.ERROR, reason, message, now),
+        end_time=now,
+        error_message=_shortened(message),
+    )
+
+
+def lost(job: Job, now: datetime) -> JobStatus:
+    """Return the last status of a Job whose run is gone, and with it the truth about its end."""
+    message = (
+        f"Run {job.status.task_name} is gone and nobody saw how it ended. Look at the destination, "
+        "then create a new Job to run it again."
+    )
+    return job.status.model_copy(
+        update={
+            "phase": Phase.UNKNOWN,
+            "reason": Reason.RESULT_LOST.value,
+            "observed_generation": job.generation,
+            "conditions": _job_conditions(job, Phase.UNKNOWN, Reason.RESULT_LOST, message, now),
+            "end_time": now,
+            "error_message": message,
+        }
+    )
+
+
+def _pipeline_conditions(pipeline: Pipeline, last: LastJob | None, now: datetime) -> list[Condition]:
+    def condition(kind: str, verdict: Verdict, reason: str, message: str) -> Condition:
+        return Condition(
+            type=kind,
+            status=verdict.value,
+            reason=reason,
+            message=_shortened(message),
+            last_transition_time=now,
+            observed_generation=pipeline.generation,
+        )
+
+    if pipeline.spec is None:
+        message = f"The spec cannot be read: {pipeline.problem}"
+        current = [
+            condition(conditions.READY, Verdict.FALSE, Reason.INVALID_CONFIGURATION, message),
+            condition(conditions.STALLED, Verdict.TRUE, Reason.INVALID_CONFIGURATION, message),
+        ]
+    else:
+        current = [condition(conditions.READY, Verdict.TRUE, Reason.ACCEPTED, Reason.ACCEPTED.sentence)]
+    if last:
+        verdict = Verdict.TRUE if last.phase == Phase.COMPLETE else Verdict.FALSE
+        said = f"Job {last.name} ended as {last.phase}."
+        current.append(condition(conditions.LAST_JOB_SUCCEEDED, verdict, last.phase.capitalize(), said))
+    return transitioned(pipeline.status.conditions or [], current)
+
+
+def _last_job(job: Job) -> LastJob:
+    return LastJob.model_validate(
+        {
+            "name": job.name,
+            "phase": job.status.phase.value,
+            "exitCode": job.status.exit_code,
+            "startTime": job.status.start_time,
+            "endTime": job.status.end_time,
+        }
+    )
+
+
+def pipeline(situation: Situation, described: Pipeline) -> PipelineStatus:
+    """Return the status of a Pipeline: its conditions, and its Jobs as people want to see them."""
+    stored = described.status
+    running_job = next((job for job in situation.jobs if situation.run_of(job)), None)
+    run = situation.run_of(running_job) if running_job else None
+    numbers = [known.number for known in situation.runs]
+    newest = newest_ended_job(situation)
+    last = _last_job(newest) if newest else stored.last_job
+    succeeded = last and last.phase == Phase.COMPLETE
+    return PipelineStatus(
+        observed_generation=described.generation,
+        conditions=_pipeline_conditions(described, last, situation.now),
+        active_job=(
+            ActiveJob(name=running_job.name, uid=running_job.uid, start_time=run.created)
+            if running_job and run
+            else None
+        ),
+        queued_jobs=sum(1 for job in situation.jobs if not situation.run_of(job)),
+        last_run_number=max([*numbers, stored.last_run_number or 0]) or None,
+        last_job=last,
+        last_successful_time=last.end_time if last and succeeded else stored.last_successful_time,
+        next_schedule_time=stored.next_schedule_time,
+    )
+
+
+def unreported_run(situation: Situation) -> Run | None:
+    """Return the newest run whose Job has ended and is not yet the status's ``lastJob``; ``None`` when all are."""
+    active = {job.uid for job in situation.jobs}
+    over = [run for run in situation.runs if run.job_uid not in active]
+    newest = max(over, key=lambda run: run.number, default=None)
+    if not situation.pipeline or not newest:
+        return None
+    last = situation.pipeline.status.last_job
+    if last and last.name == newest.job_name and last.start_time == newest.created:
+        return None
+    return newest
+
+
+def newest_ended_job(situation: Situation) -> Job | None:
+    """Return the Job of the newest unreported run, if it still exists and has ended."""
+    run = unreported_run(situation)
+    job = situation.ended_jobs.get(run.job_uid) if run else None
+    return job if job and job.ended else None

@@ -1,0 +1,13 @@
+"""Errors, named by what happens next. Anything else is a bug or an outage: the work queue backs off."""
+
+
+class OperatorError(Exception):
+    """Base of the operator's own errors."""
+
+
+class Stale(OperatorError):
+    """Our view of the cluster is out of date: look again at once."""
+
+
+class Refused(OperatorError):
+    """The API server accepted the request's form and refused what it asks for; its words are the message."""

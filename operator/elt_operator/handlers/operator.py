@@ -1,0 +1,100 @@
+"""The operator as a whole: what it is made of, in which order it starts, and what keeps it alive."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import kopf
+
+from elt_operator.api import names
+from elt_operator.core.situation import Key
+from elt_operator.handlers import stateless, watches
+from elt_operator.kube.audit import Audit
+from elt_operator.kube.cache import Cache
+from elt_operator.kube.client import Client
+from elt_operator.kube.cluster import LiveCluster
+from elt_operator.kube.queue import WorkQueue
+from elt_operator.kube.reconciler import Reconciler
+from elt_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_CRD_RETRY_SECONDS: Final = 5.0
+_RESTART_SECONDS: Final = 2.0
+
+
+def now() -> datetime:
+    """Return the present in whole seconds, as Kubernetes counts; the one place that reads the clock."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+async def run(settings: Settings) -> None:
+    """Look after all Pipelines until SIGTERM or SIGINT."""
+    async with await Client.connect() as client:
+        await _until_served(client)
+        cache = Cache()
+        queue: WorkQueue[Key] = WorkQueue()
+        audit = Audit(LiveCluster(client), cache, queue, settings.namespaces)
+        # Nothing is decided before everything was listed: a run that is not known yet would be made again.
+        await audit.until_done()
+        reconciler = Reconciler(LiveCluster(client), cache, queue, now, settings.default_timeout_seconds)
+        logger.info("looking after %s", ", ".join(settings.namespaces) or "all namespaces")
+        # kopf ends the tasks that start after it; so these start before.
+        async with _background(reconciler, audit, settings.workers):
+            await _watch(client, cache, queue, settings)
+        queue.close()
+
+
+async def _until_served(client: Client) -> None:
+    """Return once the API server serves our resources, and say until then how to install them."""
+    while missing := await client.unserved([names.PIPELINES, names.JOBS]):
+        logger.error(
+            "waiting: the API server does not serve %s of %s; install the CustomResourceDefinitions with "
+            "`kubectl apply --server-side -f crds/`",
+            " and ".join(missing),
+            names.API_VERSION,
+        )
+        await asyncio.sleep(_CRD_RETRY_SECONDS)
+
+
+@asynccontextmanager
+async def _background(reconciler: Reconciler, audit: Audit, workers: int) -> AsyncIterator[None]:
+    """Run the workers and the audit for as long as the context lasts."""
+    tasks = [asyncio.create_task(reconciler.queue.work(reconciler.look_at), name=f"worker {n}") for n in range(workers)]
+    tasks.append(asyncio.create_task(audit.repeat(), name="audit"))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _watch(client: Client, cache: Cache, queue: WorkQueue[Key], settings: Settings) -> None:
+    """Run kopf until it is told to stop; start it again when it gives up, with the cache as warm as it was."""
+    registry = kopf.OperatorRegistry()
+    watches.register(registry, cache, queue)
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        session = client.new_session(f"{names.MANAGER}-watch")
+        return kopf.AiohttpSession(server=client.server, aiohttp_session=session)
+
+    while True:
+        try:
+            await kopf.operator(
+                registry=registry,
+                settings=stateless.settings(),
+                standalone=True,
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
+                liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None,
+            )
+        except Exception:
+            logger.exception("the watches ended; starting them again")
+            await asyncio.sleep(_RESTART_SECONDS)
+        else:
+            return

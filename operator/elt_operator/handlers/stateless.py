@@ -1,0 +1,83 @@
+"""kopf, made to write nothing: no annotation, no finalizer, no status, no event.
+
+Only its stateless handlers are used (on.event, login, probe); the storages below make sure that nothing else creeps in.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import kopf
+
+from elt_operator.api import names
+from elt_operator.kube.cluster import ENDED_JOBS_LEFT_OUT
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps no last-handled configuration. It also spares a third of kopf's work for each event."""
+
+    def build(self, **_: Any) -> Any:
+        """Return nothing to compare with."""
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        """Return that nothing was stored."""
+
+    def store(self, **_: Any) -> NoReturn:
+        """Refuse: a handler that needs this has no place here."""
+        raise NotImplementedError("the operator stores nothing on objects")
+
+
+class NoProgress(kopf.ProgressStorage):
+    """Keeps no progress of handlers, for the ones in use have none."""
+
+    def fetch(self, **_: Any) -> None:
+        """Return that nothing was stored."""
+
+    def store(self, **_: Any) -> NoReturn:
+        """Refuse: a handler that needs this has no place here."""
+        raise NotImplementedError("the operator stores nothing on objects")
+
+    def purge(self, **_: Any) -> None:
+        """Do nothing: there is nothing."""
+
+    def touch(self, **_: Any) -> None:
+        """Do nothing: no object is touched to be looked at again."""
+
+    def clear(self, *, essence: Any) -> Any:
+        """Return ``essence`` as it is."""
+        return essence
+
+
+class Patiently:
+    """Seconds between retries, without end: kopf gives up, and ends the operator, when they run out."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield 0.5, 1, 2 and then 5 for ever."""
+        yield from (0.5, 1.0, 2.0)
+        while True:
+            yield 5.0
+
+
+def settings() -> kopf.OperatorSettings:
+    """Return kopf's settings; the reasons for each are in docs/architecture.md."""
+    chosen = kopf.OperatorSettings()
+    chosen.peering.standalone = True
+    chosen.posting.enabled = False
+    chosen.scanning.disabled = True
+    chosen.persistence.diffbase_storage = NoDiffBase()
+    chosen.persistence.progress_storage = NoProgress()
+    chosen.persistence.finalizer = f"{names.GROUP}/never-set"
+    chosen.queueing.idle_timeout = 0.5
+    chosen.queueing.exit_timeout = 1.0
+    chosen.networking.connect_timeout = 5.0
+    chosen.networking.request_timeout = 30.0
+    chosen.networking.error_backoffs = Patiently()
+    chosen.watching.server_timeout = 600.0
+    chosen.watching.client_timeout = 660.0
+    chosen.watching.connect_timeout = 10.0
+    chosen.watching.reconnect_backoff = 0.5
+    chosen.watching.field_selectors[names.GROUP, names.VERSION, names.JOBS] = ENDED_JOBS_LEFT_OUT
+    chosen.watching.label_selectors["batch", "v1", "jobs"] = names.PIPELINE_LABEL
+    chosen.watching.label_selectors["", "v1", "pods"] = names.PIPELINE_LABEL
+    chosen.process.ultimate_exiting_timeout = 25.0
+    return chosen

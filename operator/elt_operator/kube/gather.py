@@ -1,0 +1,86 @@
+"""Gathering: all that a plan may see, from the cache, and live where the cache is no proof."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from elt_operator.core import questions
+from elt_operator.core.questions import EndedJob, LivePods, LiveRun, LogOf, Question, WarningsAbout
+from elt_operator.core.situation import Key, PodLog, Run, Situation, Warnings
+from elt_operator.kube import snapshots
+from elt_operator.kube.cache import Cache
+from elt_operator.kube.cluster import Cluster
+
+_ROUNDS = 10
+"""An answer may open a question, a few times at most; more would be a rule that asks in circles."""
+
+
+def from_cache(cache: Cache, key: Key, now: datetime, default_timeout_seconds: int) -> Situation:
+    """Return what is known without asking."""
+    ended = cache.last_ended.get(key)
+    jobs = sorted(cache.jobs.of(key), key=lambda job: (job.created, job.name))
+    return Situation(
+        key=key,
+        now=now,
+        default_timeout_seconds=default_timeout_seconds,
+        pipeline=next(iter(cache.pipelines.of(key)), None),
+        jobs=jobs,
+        runs=cache.runs.of(key),
+        pods=cache.pods.of(key),
+        taken_numbers=frozenset(cache.taken_numbers.get(key, ())),
+        refusals={job.uid: refusal for job in jobs if (refusal := cache.refusals.get(job.uid))},
+        ended_jobs={ended.uid: ended} if ended else {},
+    )
+
+
+async def _live_run(cluster: Cluster, situation: Situation, name: str) -> Situation:
+    body = await cluster.run(situation.key.namespace, name)
+    found: Run | None = snapshots.run(body) if body else None
+    known = {run.uid for run in situation.runs}
+    return replace(
+        situation,
+        runs=[*situation.runs, found] if found and found.uid not in known else situation.runs,
+        live_runs={**situation.live_runs, name: found},
+    )
+
+
+async def _live_pods(cluster: Cluster, situation: Situation, run: Run) -> Situation:
+    bodies = await cluster.pods_of_run(situation.key.namespace, run.name)
+    others = [pod for pod in situation.pods if pod.run_name != run.name]
+    pods = [pod for body in bodies if (pod := snapshots.pod(body))]
+    return replace(situation, pods=[*others, *pods], live_pods=situation.live_pods | {run.name})
+
+
+async def _ended_job(cluster: Cluster, situation: Situation, question: EndedJob) -> Situation:
+    body = await cluster.job(situation.key.namespace, question.name)
+    job = snapshots.job(body) if body else None
+    found = job if job and job.uid == question.uid else None
+    return replace(situation, ended_jobs={**situation.ended_jobs, question.uid: found})
+
+
+async def answered(cluster: Cluster, situation: Situation, question: Question) -> Situation:
+    """Return ``situation`` with the answer to ``question``."""
+    namespace = situation.key.namespace
+    match question:
+        case LiveRun(name):
+            return await _live_run(cluster, situation, name)
+        case LivePods(run):
+            return await _live_pods(cluster, situation, run)
+        case LogOf(pod_name, pod_uid):
+            text = await cluster.log(namespace, pod_name)
+            return replace(situation, logs={**situation.logs, pod_uid: PodLog(text)})
+        case WarningsAbout(uid):
+            warning = Warnings(await cluster.newest_warning(namespace, uid))
+            return replace(situation, warnings={**situation.warnings, uid: warning})
+        case EndedJob():
+            return await _ended_job(cluster, situation, question)
+
+
+async def gather(cluster: Cluster, situation: Situation) -> Situation:
+    """Return ``situation`` with the answers to all its questions."""
+    for _ in range(_ROUNDS):
+        open_ones = questions.open_questions(situation)
+        if not open_ones:
+            return situation
+        for question in open_ones:
+            situation = await answered(cluster, situation, question)
+    raise RuntimeError(f"questions about {situation.key} do not end: {questions.open_questions(situation)}")

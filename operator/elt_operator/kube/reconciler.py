@@ -1,0 +1,170 @@
+"""The reconciler: gather, plan, carry out. The same for an event, a retry and a restart."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, assert_never
+
+import aiohttp
+
+from elt_operator.api.fields import Fields, Json
+from elt_operator.core import render
+from elt_operator.core.plan import Action, CreateRun, Plan, WriteJobStatus, WritePipelineStatus, plan
+from elt_operator.core.situation import Key, Refusal
+from elt_operator.errors import Refused, Stale
+from elt_operator.kube import snapshots
+from elt_operator.kube.cache import Cache
+from elt_operator.kube.client import ApiError
+from elt_operator.kube.cluster import Cluster
+from elt_operator.kube.gather import from_cache, gather
+from elt_operator.kube.queue import LONGEST_BACK_OFF_SECONDS, WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_IDLE_WRITE_SECONDS: Final = 1.0
+"""How long a write that only people wait for is put off while Jobs have work to be done."""
+
+_OUTAGES: Final = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
+"""What goes wrong without being a bug."""
+
+
+def merge_patch(stored: Json, wanted: Json) -> Json:
+    """Return the JSON merge patch (RFC 7386) that turns ``stored`` into ``wanted``."""
+    patch: Json = {name: None for name in stored if name not in wanted}
+    for name, value in wanted.items():
+        before = stored.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            value = merge_patch(before, value)  # noqa: PLW2901 - the same value, as a patch
+            if value:
+                patch[name] = value
+        elif value != before:
+            patch[name] = value
+    return patch
+
+
+def status_patch(stored: Fields, wanted: Fields) -> Json:
+    """Return the merge patch from one status to another; what the schema defaults is written out all the same."""
+    always = {name: value for name, value in wanted.as_json().items() if name in {"phase", "reason"}}
+    return {**merge_patch(stored.as_json(), wanted.as_json()), **always}
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Brings one Pipeline at a time to where its plan says."""
+
+    cluster: Cluster
+    cache: Cache
+    queue: WorkQueue[Key]
+    clock: Callable[[], datetime]
+    """The present, an aware UTC time in whole seconds."""
+    default_timeout_seconds: int
+
+    async def look_at(self, key: Key) -> None:
+        """Reconcile ``key``; whatever goes wrong is tried again, later and later."""
+        try:
+            wanted = await self._plan(key)
+            await self._carry_out(wanted.actions)
+            await self._write_for_people(key, wanted)
+        except Stale as stale:
+            logger.debug("%s: looking again: %s", key, stale)
+            self.queue.add(key)
+        except _OUTAGES as error:
+            seconds = self.queue.back_off_seconds(key)
+            logger.warning("%s: trying again in %.1f s: %s: %s", key, seconds, type(error).__name__, error)
+            self.queue.add_after(key, seconds)
+        except Exception:
+            logger.exception("%s: this is a bug in the operator; trying again", key)
+            self.queue.add_after(key, self.queue.back_off_seconds(key))
+        else:
+            self.queue.succeeded(key)
+            if wanted.look_again is not None:
+                self.queue.add_after(key, wanted.look_again.total_seconds())
+
+    async def _plan(self, key: Key) -> Plan:
+        seen = from_cache(self.cache, key, self.clock(), self.default_timeout_seconds)
+        return plan(await gather(self.cluster, seen))
+
+    async def _write_for_people(self, key: Key, wanted: Plan) -> None:
+        if wanted.when_idle and not self.queue.idle:
+            self.queue.add_after(key, _IDLE_WRITE_SECONDS)
+        else:
+            await self._carry_out(wanted.when_idle)
+
+    async def _carry_out(self, actions: Sequence[Action]) -> None:
+        """Perform ``actions`` in order; stop at the first error."""
+        for action in actions:
+            match action:
+                case CreateRun():
+                    await self._create_run(action)
+                case WriteJobStatus():
+                    await self._write_job_status(action)
+                case WritePipelineStatus(pipeline, status):
+                    patch = status_patch(pipeline.status, status)
+                    name, version = pipeline.key.pipeline, pipeline.resource_version
+                    body = await self.cluster.write_pipeline_status(pipeline.key.namespace, name, version, patch)
+                    self.cache.pipelines.take(body)
+                case _:
+                    assert_never(action)
+
+    async def _create_run(self, action: CreateRun) -> None:
+        job = action.job
+        try:
+            body = await self.cluster.create_run(job.key, action.manifest)
+        except Refused as refused:
+            self._remember_refusal(job.uid, str(refused))
+            self.queue.add(job.key)
+            return
+        except Stale:
+            await self._look_at_holder(job.key, action.number)
+            raise
+        self.cache.refusals.pop(job.uid, None)
+        self.cache.runs.take(body)
+        self.queue.add(job.key)
+        logger.info("Job %s/%s: run %s created", job.key.namespace, job.name, body["metadata"]["name"])
+
+    def _remember_refusal(self, job_uid: str, message: str) -> None:
+        before = self.cache.refusals.get(job_uid)
+        times = before.times + 1 if before else 1
+        wait = timedelta(seconds=min(2.0**times, LONGEST_BACK_OFF_SECONDS))
+        self.cache.refusals[job_uid] = Refusal(message, self.clock() + wait, times)
+
+    async def _look_at_holder(self, key: Key, number: int) -> None:
+        """Learn who has the name that our run should have had: an earlier self of ours, another Job, or a stranger."""
+        name = render.run_name(key.pipeline, number)
+        body = await self.cluster.run(key.namespace, name)
+        if body is None:
+            return
+        if snapshots.run(body):
+            self.cache.runs.take(body)
+        else:
+            self.cache.taken_numbers.setdefault(key, set()).add(number)
+            logger.warning("%s: batch Job %s is not ours; its number is skipped", key, name)
+
+    async def _write_job_status(self, action: WriteJobStatus) -> None:
+        job, status = action.job, action.status
+        namespace = job.key.namespace
+        patch = status_patch(job.status, status)
+        try:
+            body = await self.cluster.write_job_status(namespace, job.name, job.resource_version, patch)
+        except Stale:
+            await self._read_again(namespace, job.name, job.uid)
+            raise
+        written = snapshots.job(body)
+        if written and written.ended:
+            self.cache.last_ended[job.key] = written
+            self.queue.add(job.key)
+        self.cache.jobs.take(body)
+        logger.info("Job %s/%s: %s, %s: %s", namespace, job.name, status.phase, status.reason, _said(status))
+
+    async def _read_again(self, namespace: str, name: str, uid: str) -> None:
+        body = await self.cluster.job(namespace, name)
+        if body is None or body["metadata"]["uid"] != uid:
+            self.cache.jobs.forget(uid)
+        if body is not None:
+            self.cache.jobs.take(body)
+
+
+def _said(status: Any) -> str:
+    """Return the message of a status's first condition."""
+    return status.conditions[0].message if status.conditions else ""

@@ -1,0 +1,32 @@
+"""The operator's settings; the only reader of environment variables."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an administrator may set, each as ``ELT_OPERATOR_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="ELT_OPERATOR_", frozen=True, use_attribute_docstrings=True)
+
+    watch_namespaces: Annotated[str, NoDecode] = ""
+    """Namespaces to look after, with commas between them; empty: all."""
+
+    default_timeout_seconds: Annotated[int, Field(ge=0)] = 3600
+    """Limit of one attempt, in seconds, for Pipelines without timeoutSeconds; 0: none."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    """How many Pipelines are looked at side by side."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe lines that are logged."""
+
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """TCP port of /healthz on all addresses; 0: none."""
+
+    @property
+    def namespaces(self) -> list[str]:
+        """The namespaces to look after; empty: all."""
+        return [name.strip() for name in self.watch_namespaces.split(",") if name.strip()]
