@@ -1,7 +1,7 @@
 """How a run ended. A list of rules, in order; the first that answers decides. A new ending is a new rule."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final
@@ -207,7 +207,7 @@ def attempts(pods: Sequence[Pod], run: Run) -> list[Attempt]:
     """Return one entry for each of the run's pods, each judged by itself."""
     entries = []
     for number, pod in enumerate(pods, start=1):
-        alone = verdict(Evidence(run=run, pods=[pod]))
+        alone = verdict(Evidence(run=replace(run, finish=None), pods=[pod]))
         ended = pod.ended if alone.container_ended else None
         entries.append(
             Attempt(

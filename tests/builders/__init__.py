@@ -1,0 +1,96 @@
+"""One-line builders of snapshots and manifests, each over one boring default."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from elt_operator.api.job import JobSpec, JobStatus
+from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
+from elt_operator.core.situation import Ended, Finish, Job, Key, Pipeline, Pod, Run, Situation
+
+KEY = Key("default", "weather")
+START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def a_pipeline(*, status: PipelineStatus | None = None, generation: int = 1, **spec: Any) -> Pipeline:
+    what = {} if spec.keys() & {"actions", "script", "command"} else {"actions": ["run tap-weather target-postgres"]}
+    return Pipeline(
+        key=KEY,
+        uid="pipeline-uid",
+        generation=generation,
+        resource_version="1",
+        spec=PipelineSpec.model_validate({"image": "elt:1", **what, **spec}),
+        status=status or PipelineStatus(),
+    )
+
+
+def a_job(name: str = "job-1", *, created: float = 0, status: JobStatus | None = None, **spec: Any) -> Job:
+    return Job(
+        key=KEY,
+        name=name,
+        uid=f"{name}-uid",
+        generation=1,
+        resource_version="1",
+        created=at(created),
+        deleting=False,
+        spec=JobSpec.model_validate({"pipelineName": KEY.pipeline, **spec}),
+        status=status or JobStatus(),
+    )
+
+
+def a_run(number: int = 1, *, job: str = "job-1", created: float = 0, finish: Finish | None = None) -> Run:
+    return Run(
+        key=KEY,
+        name=f"{KEY.pipeline}-r{number}",
+        uid=f"run-{number}-uid",
+        number=number,
+        job_name=job,
+        job_uid=f"{job}-uid",
+        created=at(created),
+        pipeline_generation=1,
+        finish=finish,
+    )
+
+
+def succeeded() -> Finish:
+    return Finish(succeeded=True, reason="CompletionsReached", message="Reached expected number of pods", time=at(20))
+
+
+def failed(reason: str = "BackoffLimitExceeded") -> Finish:
+    message = "Job has reached the specified backoff limit"
+    return Finish(succeeded=False, reason=reason, message=message, time=at(20))
+
+
+def an_end(exit_code: int = 0, *, reason: str = "", message: str = "") -> Ended:
+    reason = reason or ("Completed" if exit_code == 0 else "Error")
+    return Ended(exit_code=exit_code, reason=reason, message=message, start_time=at(2), end_time=at(19))
+
+
+def a_pod(run: int = 1, *, ended: Ended | None = None, phase: str = "", number: int = 1, **fields: Any) -> Pod:
+    if not phase and ended:
+        phase = "Succeeded" if ended.exit_code == 0 else "Failed"
+    defaults = {"created": at(number), "started": at(number + 1) if phase in {"", "Running"} and not ended else None}
+    return Pod(
+        key=KEY,
+        name=f"{KEY.pipeline}-r{run}-{number}",
+        uid=f"pod-{run}-{number}-uid",
+        run_name=f"{KEY.pipeline}-r{run}",
+        phase=phase or "Running",
+        ended=ended,
+        **{**defaults, **fields},
+    )
+
+
+def a_situation(*jobs: Job, now: float = 30, pipeline: Pipeline | None = None, **known: Any) -> Situation:
+    """A situation with a Pipeline; pass ``pipeline=None`` through ``without_pipeline`` for one without."""
+    return Situation(
+        key=KEY,
+        now=at(now),
+        default_timeout_seconds=3600,
+        pipeline=pipeline or a_pipeline(),
+        jobs=jobs,
+        **known,
+    )

@@ -1,0 +1,1 @@
+"""Stand-ins at the one seam between decisions and the cluster: kube.cluster.Cluster."""

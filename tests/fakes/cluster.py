@@ -1,0 +1,180 @@
+"""A cluster in memory: an API server with names, UIDs and versions, and the controllers and kubelet that act on runs.
+
+Nothing happens by itself: a test says which of its parts moves next, and how much of what happened each watcher sees.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from builders import KEY, at
+from elt_operator.api import names
+from elt_operator.core.situation import Key
+from elt_operator.errors import Refused, Stale
+
+Body = dict[str, Any]
+
+
+class Crash(BaseException):
+    """The operator is killed here."""
+
+
+@dataclass
+class Fault:
+    """Kill the operator at its n-th write from now, before or after the API server has stored it."""
+
+    writes_left: int
+    stored: bool
+
+
+def _merged(target: Body, patch: Mapping[str, Any]) -> Body:
+    """Apply a JSON merge patch (RFC 7386)."""
+    result = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            before = result.get(name)
+            result[name] = _merged(before if isinstance(before, dict) else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
+@dataclass
+class FakeCluster:
+    """Objects by kind and name in one namespace, and the history that watchers replay."""
+
+    objects: dict[tuple[str, str], Body] = field(default_factory=dict)
+    history: list[tuple[str, str, Body]] = field(default_factory=list)
+    """Event type, kind, object."""
+    runs_created: dict[str, int] = field(default_factory=dict)
+    """How many runs were ever created, by the UID of their Job."""
+    writes: int = 0
+    fault: Fault | None = None
+    quota_full: bool = False
+    _version: int = 0
+
+    # --- what users, controllers and the kubelet do
+
+    def store(self, kind: str, body: Body, event: str = "MODIFIED") -> Body:
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[kind, body["metadata"]["name"]] = body
+        self.history.append((event, kind, copy.deepcopy(body)))
+        return copy.deepcopy(body)
+
+    def create(self, kind: str, name: str, /, **content: Any) -> Body:
+        metadata = {
+            "name": name,
+            "namespace": KEY.namespace,
+            "uid": f"{kind}-{name}-{self._version}",
+            "generation": 1,
+            "creationTimestamp": at(self._version).isoformat(),
+            **content.pop("metadata", {}),
+        }
+        return self.store(kind, {"metadata": metadata, **content}, "ADDED")
+
+    def delete(self, kind: str, name: str) -> None:
+        body = self.objects.pop((kind, name))
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self.history.append(("DELETED", kind, copy.deepcopy(body)))
+
+    def all(self, kind: str) -> list[Body]:
+        return [body for (of_kind, _), body in self.objects.items() if of_kind == kind]
+
+    def get(self, kind: str, name: str) -> Body | None:
+        return copy.deepcopy(self.objects.get((kind, name)))
+
+    def collect_garbage(self) -> bool:
+        """Delete one object whose owner is gone; return whether there was one."""
+        uids = {body["metadata"]["uid"] for body in self.objects.values()}
+        for (kind, name), body in list(self.objects.items()):
+            owners = body["metadata"].get("ownerReferences", [])
+            if owners and all(owner["uid"] not in uids for owner in owners):
+                self.delete(kind, name)
+                return True
+        return False
+
+    # --- the Protocol
+
+    def _write(self, act: Any) -> Body:
+        """Perform a write; here the operator can be killed."""
+        self.writes += 1
+        if self.fault:
+            self.fault.writes_left -= 1
+            if self.fault.writes_left < 0:
+                stored, self.fault = self.fault.stored, None
+                if stored:
+                    act()
+                raise Crash
+        done: Body = act()
+        return done
+
+    async def create_run(self, key: Key, manifest: Body) -> Body:
+        def act() -> Body:
+            name = manifest["metadata"]["name"]
+            if self.quota_full:
+                raise Refused("exceeded quota: jobs, used: count/jobs.batch=1, limited: count/jobs.batch=1")
+            if ("runs", name) in self.objects:
+                raise Stale(f'jobs.batch "{name}" already exists')
+            owner = manifest["metadata"]["ownerReferences"][0]["uid"]
+            self.runs_created[owner] = self.runs_created.get(owner, 0) + 1
+            content = copy.deepcopy(manifest)
+            return self.create("runs", name, **content)
+
+        assert key == KEY
+        return self._write(act)
+
+    def _patched(self, kind: str, name: str, version: str, patch: Body) -> Body:
+        def act() -> Body:
+            body = self.objects.get((kind, name))
+            if body is None or body["metadata"]["resourceVersion"] != version:
+                raise Stale(f"{kind} {name}: the object has been modified")
+            return self.store(kind, {**body, "status": _merged(body.get("status", {}), patch)})
+
+        return self._write(act)
+
+    async def write_job_status(self, _namespace: str, name: str, version: str, patch: Body) -> Body:
+        return self._patched("jobs", name, version, patch)
+
+    async def write_pipeline_status(self, _namespace: str, name: str, version: str, patch: Body) -> Body:
+        return self._patched("pipelines", name, version, patch)
+
+    async def run(self, _namespace: str, name: str) -> Body | None:
+        return self.get("runs", name)
+
+    async def job(self, _namespace: str, name: str) -> Body | None:
+        return self.get("jobs", name)
+
+    async def pods_of_run(self, _namespace: str, run_name: str) -> list[Body]:
+        pods = self.all("pods")
+        return [copy.deepcopy(pod) for pod in pods if pod["metadata"]["ownerReferences"][0]["name"] == run_name]
+
+    async def log(self, _namespace: str, pod_name: str) -> str | None:
+        return f"log of {pod_name}" if ("pods", pod_name) in self.objects else None
+
+    async def newest_warning(self, _namespace: str, uid: str) -> str:
+        return f"warning about {uid}"
+
+
+def pod_of(run: Body, number: int) -> dict[str, Any]:
+    """Return what the batch Job controller creates for a run."""
+    return {
+        "metadata": {
+            "labels": {names.PIPELINE_LABEL: KEY.pipeline},
+            "ownerReferences": [
+                {
+                    "apiVersion": "batch/v1",
+                    "kind": "Job",
+                    "controller": True,
+                    "name": run["metadata"]["name"],
+                    "uid": run["metadata"]["uid"],
+                }
+            ],
+        },
+        "status": {"phase": "Pending"},
+        "number": number,
+    }

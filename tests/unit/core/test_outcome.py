@@ -1,0 +1,113 @@
+"""How a run ended."""
+
+import json
+
+import pytest
+
+from builders import a_pod, a_run, an_end, at, failed, succeeded
+from elt_operator.core.outcome import Evidence, is_over, outcome
+from elt_operator.core.situation import PodLog
+
+KILLED_TAP = json.dumps({"event": "Block run completed", "success": False, "exit_codes": {"extractors": -9}})
+FAILED_TAP = json.dumps({"event": "Block run completed", "success": False, "exit_codes": {"extractors": 77}})
+LOG = PodLog("starting\nsource went away after 12000 records\n")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "phase", "reason", "exit_code", "words"),
+    [
+        pytest.param(
+            Evidence(a_run(), [a_pod(ended=an_end(0))], LOG), "COMPLETE", "Completed", 0, "exit code 0.", id="exit 0"
+        ),
+        pytest.param(
+            Evidence(a_run(finish=succeeded()), [a_pod(ended=an_end(3)), a_pod(ended=an_end(0), number=2)], LOG),
+            "COMPLETE", "Completed", 0, "after 1 failed attempt", id="exit 0 on the second attempt",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=succeeded()), []), "COMPLETE", "Completed", None, "was deleted before",
+            id="succeeded, pod gone",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(3))], LOG),
+            "ERROR", "ApplicationError", 3, "exit code 3: source went away", id="exit 3",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(1))], PodLog(FAILED_TAP)),
+            "ERROR", "ApplicationError", 1, "(Meltano's extractors 77)", id="Meltano names the part that failed",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(137, reason="OOMKilled"))], LOG),
+            "ERROR", "OutOfMemory", 137, "resources.limits.memory", id="main process out of memory",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(1, reason="OOMKilled"))], LOG),
+            "ERROR", "OutOfMemory", 1, "OOMKilled, exit code 1", id="child out of memory",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(1))], PodLog(KILLED_TAP)),
+            "ERROR", "OutOfMemory", 1, "extractors were killed", id="child out of memory, by Meltano's word",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(143), reason="DeadlineExceeded")], LOG),
+            "ERROR", "TimedOut", 143, "timeoutSeconds", id="deadline",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(128, reason="StartError", message='exec: "x"'))], LOG),
+            "ERROR", "StartError", None, 'exec: "x"', id="command not in the image",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), []), "ERROR", "ApplicationError", None, "specified backoff limit",
+            id="failed, pod gone",
+        ),
+        pytest.param(
+            Evidence(a_run(), []), "UNKNOWN", "ResultLost", None, "nothing is left", id="nothing is known"
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_ends_as(evidence: Evidence, phase: str, reason: str, exit_code: int | None, words: str) -> None:
+    result = outcome(evidence)
+
+    assert (result.verdict.phase, result.verdict.reason, result.exit_code) == (phase, reason, exit_code)
+    assert words in result.verdict.message
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "message", "log", "expected"),
+    [
+        pytest.param(0, "", "rows: 5", None, id="nothing written"),
+        pytest.param(0, "5 rows", "rows: 5", "5 rows", id="written on success"),
+        pytest.param(3, "source is closed", "starting\nstopping", "source is closed", id="written on failure"),
+        pytest.param(3, "starting\nstopping", "starting\nstopping\n", None, id="the kubelet's copy of the log"),
+        pytest.param(3, "starting\nstopping", None, None, id="perhaps a copy, when the log is lost"),
+    ],
+)
+def test_exit_message_is_what_the_process_wrote(
+    exit_code: int, message: str, log: str | None, expected: str | None
+) -> None:
+    pod = a_pod(ended=an_end(exit_code, message=message))
+
+    assert outcome(Evidence(a_run(finish=failed()), [pod], PodLog(log))).exit_message == expected
+
+
+def test_a_lost_log_is_explained_by_the_kubelets_copy_of_it() -> None:
+    pod = a_pod(ended=an_end(3, message="starting\nsource is closed"))
+
+    assert outcome(Evidence(a_run(finish=failed()), [pod], PodLog(None))).error_message == "source is closed"
+
+
+def test_each_attempt_is_told_with_its_own_end() -> None:
+    pods = [a_pod(ended=an_end(137, reason="OOMKilled")), a_pod(ended=an_end(0), number=2)]
+
+    attempts = outcome(Evidence(a_run(finish=succeeded()), pods, LOG)).attempts
+
+    assert [(attempt.number, attempt.exit_code, attempt.reason) for attempt in attempts] == [
+        (1, 137, "OutOfMemory"),
+        (2, 0, "Completed"),
+    ]
+    assert attempts[0].start_time == at(2)
+
+
+def test_success_is_over_at_once_and_failure_when_the_batch_controller_says_so() -> None:
+    assert is_over(a_run(), [a_pod(ended=an_end(0))])
+    assert not is_over(a_run(), [a_pod(ended=an_end(1))])
+    assert is_over(a_run(finish=failed()), [a_pod(ended=an_end(1))])
