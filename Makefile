@@ -79,3 +79,37 @@ kubeconfig: ## Print the path of the cluster's kubeconfig (make -s kubeconfig)
 .PHONY: load-image
 load-image: ## Load an OCI archive into the cluster (ARCHIVE=x.tar)
 	@$(CLUSTER_TOOL) load-image $(ARCHIVE)
+
+# ---------------------------------------------------------------------------- generated files
+
+.PHONY: crds
+crds: setup ## Make crds/*.yaml from the models
+	@$(BIN)/python -m elt_operator.api crds
+
+.PHONY: verify
+verify: check crds ## Check everything, and that generated files are up to date
+	@git diff --exit-code -- crds
+
+# ---------------------------------------------------------------------------- on a cluster
+
+.PHONY: images
+images: ## Build the images and load them into the cluster (IMAGES="elt-operator elt-test" for some)
+	@$(PYTHON) images/build.py $(IMAGES) | xargs -n 1 -I '{}' $(MAKE) --no-print-directory load-image ARCHIVE='{}'
+
+.PHONY: run
+run: setup ## Run the operator from the working tree against the cluster
+	@KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)" $(BIN)/elt-operator
+
+.PHONY: demo
+demo: ## Set up everything and run the demo: a real ELT run on a real Kubernetes
+	@$(PYTHON) demo/demo.py
+
+.PHONY: e2e
+e2e: setup ## Run the tests on the cluster, which is brought up if it is not there
+	@$(CLUSTER_TOOL) up
+	@$(MAKE) --no-print-directory images
+	@$(BIN)/pytest -q tests/e2e -m "not alone" -n 4 --dist loadgroup
+	@$(BIN)/pytest -q tests/e2e -m alone -n 3
+
+.PHONY: test
+test: check e2e ## Run all tests: the fast ones first, then those on the cluster

@@ -1,13 +1,12 @@
 """The entry point: settings, logging, run."""
 
 import asyncio
-import logging
 import sys
 
 from kubernetes.aio.config import ConfigException
 from pydantic import ValidationError
 
-from elt_operator.handlers import operator
+from elt_operator.handlers import logs, operator
 from elt_operator.settings import Settings
 
 
@@ -17,9 +16,7 @@ def main() -> None:
         settings = Settings()
     except ValidationError as error:
         sys.exit(f"elt-operator: a setting (ELT_OPERATOR_*) is wrong: {error}")
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # kopf tells of each event it hands on; the lines that matter are our own.
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    logs.configure(settings.log_level)
     try:
         asyncio.run(operator.run(settings))
     except ConfigException as error:

@@ -211,7 +211,7 @@ def definition(kind: Kind) -> Json:
                             "properties": {
                                 "apiVersion": {"type": "string", "description": f"{names.API_VERSION}."},
                                 "kind": {"type": "string", "description": f"{kind.kind}."},
-                                "metadata": {"type": "object"},
+                                "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
                                 "spec": _schema(kind.spec),
                                 "status": {
                                     **_without_defaults(_schema(kind.status)),

@@ -30,11 +30,12 @@ done
 """
 
 # A script starts further programs, and bash does not end them when it is told to end: job control gives the script a
-# process group of its own, and the signal goes to the whole group.
+# process group of its own, and the signal goes to the whole group. Off again, it does not report the script's end.
 SCRIPT_WRAPPER: Final = """\
 set -m
 trap 'kill -TERM -- "-$child" 2>/dev/null' TERM INT
 bash -euo pipefail -c "$@" & child=$!
+set +m
 wait "$child"; code=$?
 while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
 exit "$code"

@@ -93,8 +93,8 @@ async def _watch(client: Client, cache: Cache, queue: WorkQueue[Key], settings: 
                 namespaces=settings.namespaces,
                 liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None,
             )
-        except Exception:
-            logger.exception("the watches ended; starting them again")
+        except Exception as error:  # noqa: BLE001 - whatever ends kopf, Pipelines still want to be looked after
+            logger.error("the watches ended; starting them again: %s: %s", type(error).__name__, error)
             await asyncio.sleep(_RESTART_SECONDS)
         else:
             return

@@ -72,8 +72,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.networking.connect_timeout = 5.0
     chosen.networking.request_timeout = 30.0
     chosen.networking.error_backoffs = Patiently()
-    chosen.watching.server_timeout = 600.0
-    chosen.watching.client_timeout = 660.0
+    chosen.watching.server_timeout = 600  # whole seconds: the API server refuses 600.0
+    chosen.watching.client_timeout = 660
     chosen.watching.connect_timeout = 10.0
     chosen.watching.reconnect_backoff = 0.5
     chosen.watching.field_selectors[names.GROUP, names.VERSION, names.JOBS] = ENDED_JOBS_LEFT_OUT
