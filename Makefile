@@ -96,6 +96,15 @@ verify: check crds ## Check everything, and that generated files are up to date
 images: ## Build the images and load them into the cluster (IMAGES="elt-operator elt-test" for some)
 	@$(PYTHON) images/build.py $(IMAGES) | xargs -n 1 -I '{}' $(MAKE) --no-print-directory load-image ARCHIVE='{}'
 
+# The cluster's own kubectl where there is one, and its kubeconfig.
+ON_CLUSTER := PATH="$$($(CLUSTER_TOOL) bin):$$PATH" KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)"
+
+.PHONY: install
+install: ## Install the operator into the cluster, or its newest image
+	@$(ON_CLUSTER) kubectl apply --server-side --force-conflicts -f crds -f manifests/install
+	@$(ON_CLUSTER) kubectl -n elt-operator rollout restart deployment/elt-operator
+	@$(ON_CLUSTER) kubectl -n elt-operator rollout status deployment/elt-operator --timeout=180s
+
 .PHONY: run
 run: setup ## Run the operator from the working tree against the cluster
 	@KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)" $(BIN)/elt-operator
@@ -107,9 +116,9 @@ demo: ## Set up everything and run the demo: a real ELT run on a real Kubernetes
 .PHONY: e2e
 e2e: setup ## Run the tests on the cluster, which is brought up if it is not there
 	@$(CLUSTER_TOOL) up
-	@$(MAKE) --no-print-directory images
-	@$(BIN)/pytest -q tests/e2e -m "not alone" -n 4 --dist loadgroup
-	@$(BIN)/pytest -q tests/e2e -m alone -n 3
+	@$(MAKE) --no-print-directory images install
+	@$(ON_CLUSTER) $(BIN)/pytest -q tests/e2e -m "not alone" -n 4
+	@$(ON_CLUSTER) $(BIN)/pytest -q tests/e2e -m alone -n 3
 
 .PHONY: test
 test: check e2e ## Run all tests: the fast ones first, then those on the cluster

@@ -137,26 +137,33 @@ class FakeCluster:
 
         return self._write(act)
 
-    async def write_job_status(self, _namespace: str, name: str, version: str, patch: Body) -> Body:
+    async def write_job_status(self, namespace: str, name: str, version: str, patch: Body) -> Body:
+        assert namespace == KEY.namespace
         return self._patched("jobs", name, version, patch)
 
-    async def write_pipeline_status(self, _namespace: str, name: str, version: str, patch: Body) -> Body:
+    async def write_pipeline_status(self, namespace: str, name: str, version: str, patch: Body) -> Body:
+        assert namespace == KEY.namespace
         return self._patched("pipelines", name, version, patch)
 
-    async def run(self, _namespace: str, name: str) -> Body | None:
+    async def run(self, namespace: str, name: str) -> Body | None:
+        assert namespace == KEY.namespace
         return self.get("runs", name)
 
-    async def job(self, _namespace: str, name: str) -> Body | None:
+    async def job(self, namespace: str, name: str) -> Body | None:
+        assert namespace == KEY.namespace
         return self.get("jobs", name)
 
-    async def pods_of_run(self, _namespace: str, run_name: str) -> list[Body]:
+    async def pods_of_run(self, namespace: str, run_name: str) -> list[Body]:
+        assert namespace == KEY.namespace
         pods = self.all("pods")
         return [copy.deepcopy(pod) for pod in pods if pod["metadata"]["ownerReferences"][0]["name"] == run_name]
 
-    async def log(self, _namespace: str, pod_name: str) -> str | None:
+    async def log(self, namespace: str, pod_name: str) -> str | None:
+        assert namespace == KEY.namespace
         return f"log of {pod_name}" if ("pods", pod_name) in self.objects else None
 
-    async def newest_warning(self, _namespace: str, uid: str) -> str:
+    async def newest_warning(self, namespace: str, uid: str) -> str:
+        assert namespace == KEY.namespace
         return f"warning about {uid}"
 
 

@@ -88,13 +88,18 @@ async def _watch(client: Client, cache: Cache, queue: WorkQueue[Key], settings: 
             await kopf.operator(
                 registry=registry,
                 settings=stateless.settings(),
+                # Unused without peering; but kopf would make one of the user's name, and the pod's user has none.
+                identity=names.MANAGER,  # type: ignore[arg-type]  # its own type of str, which it does not export
                 standalone=True,
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
                 liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None,
             )
         except Exception as error:  # noqa: BLE001 - whatever ends kopf, Pipelines still want to be looked after
-            logger.error("the watches ended; starting them again: %s: %s", type(error).__name__, error)
+            # Not with the traceback, which would be kopf's and says no more than the words do.
+            logger.error(  # noqa: TRY400
+                "the watches ended; starting them again: %s: %s", type(error).__name__, error
+            )
             await asyncio.sleep(_RESTART_SECONDS)
         else:
             return

@@ -1,7 +1,7 @@
 """What the reconciler asks of the cluster: a Protocol, so that it can be tested against a fake at this one seam."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -49,7 +49,7 @@ class Cluster(Protocol):
     async def job(self, namespace: str, name: str) -> Body | None:
         """Return a Job; ``None``: there is none."""
 
-    async def pods_of_run(self, namespace: str, run_name: str) -> list[Body]:
+    async def pods_of_run(self, namespace: str, run_name: str) -> Sequence[Body]:
         """Return the pods of a run."""
 
     async def log(self, namespace: str, pod_name: str) -> str | None:

@@ -30,7 +30,7 @@ EARLIER = a_job("job-1", created=0)
             a_situation(EARLIER, a_job("job-x", created=5), JOB), "until Job job-x", id="only the one before is named"
         ),
         pytest.param(a_situation(JOB, a_job("job-3", created=20)), None, id="a younger Job is no hindrance"),
-        pytest.param(a_situation(JOB, runs=[a_run()]), "until run weather-r1 of deleted Job job-1", id="run left over"),
+        pytest.param(a_situation(JOB, runs=[a_run()]), "until run weather-r1 of deleted Job job-1", id="left-over run"),
         pytest.param(a_situation(JOB, runs=[a_run(finish=succeeded())]), None, id="run closed as complete"),
         pytest.param(a_situation(JOB, runs=[a_run(finish=failed())]), None, id="run closed as failed"),
         pytest.param(
@@ -40,7 +40,7 @@ EARLIER = a_job("job-1", created=0)
             a_situation(JOB, runs=[a_run()], pods=[a_pod(ended=an_end(1))]), "until run", id="run that may be retried"
         ),
         pytest.param(a_situation(JOB, pods=[a_pod()]), "until pod weather-r1-1", id="pod that outlives its run"),
-        pytest.param(a_situation(JOB, pods=[a_pod(phase="Unknown")]), "until pod", id="pod of a silent node"),
+        pytest.param(a_situation(JOB, pods=[a_pod(phase="Unknown")]), "until pod", id="pod on a silent node"),
         pytest.param(
             a_situation(JOB, refusals={JOB.uid: Refusal("exceeded quota", at(40))}),
             "exceeded quota",
@@ -61,7 +61,9 @@ def test_a_job_is_held_up_by(situation: Situation, words: str | None) -> None:
     ("protected", "overrides", "named"),
     [
         pytest.param(["target-postgres.host"], {"tap-weather.end_date": "x"}, None, id="an open property"),
-        pytest.param(["target-postgres.host"], {"target-postgres.host": "x"}, "target-postgres.host", id="the same name"),
+        pytest.param(
+            ["target-postgres.host"], {"target-postgres.host": "x"}, "target-postgres.host", id="the same name"
+        ),
         pytest.param(["target-postgres.host"], {"target_postgres-host": "x"}, "target_postgres-host", id="respelt"),
     ],
 )

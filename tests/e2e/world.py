@@ -1,0 +1,275 @@
+"""The cluster as the tests see it: through kubectl and the `kubernetes` package, never through the operator's code."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes import client, config, watch
+
+GROUP, VERSION = "elt-operator.io", "v1alpha1"
+IMAGE = "localhost/elt-test:dev"
+TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
+
+Body = dict[str, Any]
+Until = Callable[[Body], bool]
+
+
+class Refused(Exception):
+    """kubectl failed; its words are the message."""
+
+
+def kubectl(*arguments: str, stdin: str | None = None) -> str:
+    """Return what kubectl prints; raises ``Refused``."""
+    ended = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=False, input=stdin)
+    if ended.returncode:
+        raise Refused(ended.stderr)
+    return ended.stdout
+
+
+@cache
+def api() -> client.ApiClient:
+    """Return the connection to the API server, as its administrator."""
+    return config.new_client_from_config(os.environ["KUBECONFIG"])
+
+
+def custom() -> client.CustomObjectsApi:
+    return client.CustomObjectsApi(api())
+
+
+def core() -> client.CoreV1Api:
+    return client.CoreV1Api(api())
+
+
+def batch() -> client.BatchV1Api:
+    return client.BatchV1Api(api())
+
+
+def plain(thing: Any) -> Any:
+    """Return a typed object as the JSON that the API server sent."""
+    return api().sanitize_for_serialization(thing)
+
+
+def phase(*phases: str) -> Until:
+    """Return whether a Job is in one of ``phases``."""
+    return lambda body: body.get("status", {}).get("phase") in phases
+
+
+def reason(word: str) -> Until:
+    """Return whether a Job gives ``word`` as its reason."""
+    return lambda body: body.get("status", {}).get("reason") == word
+
+
+ended = phase(*TERMINAL)
+
+
+def message(job: Body) -> str:
+    """Return the message of a Job's condition Succeeded."""
+    found = [condition["message"] for condition in job["status"]["conditions"] if condition["type"] == "Succeeded"]
+    return str(found[0])
+
+
+@dataclass
+class Namespace:
+    """A namespace and what is in it."""
+
+    name: str
+    leftovers_allowed: bool = False
+    """Whether Jobs may be unfinished at the end of the test."""
+
+    @classmethod
+    def create(cls, of_test: str) -> "Namespace":
+        words = re.sub("[^a-z0-9]+", "-", of_test.lower()).strip("-")[:40].strip("-")
+        name = f"e2e-{words}-{uuid.uuid4().hex[:6]}"
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        core().create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name, labels=labels)))
+        return cls(name)
+
+    def delete(self) -> None:
+        core().delete_namespace(self.name)
+
+    # --- making things
+
+    def apply(self, manifest: Body | str) -> str:
+        """Apply a manifest as a user would; raises ``Refused`` with what the user reads."""
+        text = manifest if isinstance(manifest, str) else yaml.safe_dump(manifest)
+        return kubectl("apply", "--namespace", self.name, "-f", "-", stdin=text)
+
+    def pipeline(self, name: str = "weather", **spec: Any) -> None:
+        """Apply a Pipeline; by default it runs the small image and does nothing."""
+        what: Body = {} if spec.keys() & {"actions", "script", "command"} else {"command": ["true"]}
+        self.apply(
+            {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": "Pipeline",
+                "metadata": {"name": name},
+                "spec": {"image": IMAGE, "imagePullPolicy": "IfNotPresent", **what, **spec},
+            }
+        )
+
+    def job(self, name: str = "job-1", pipeline: str = "weather", **spec: Any) -> None:
+        """Create a Job."""
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "Job",
+            "metadata": {"name": name},
+            "spec": {"pipelineName": pipeline, **spec},
+        }
+        custom().create_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs", body)
+
+    def run(self, name: str = "job-1", timeout: int = 60, pipeline: str = "weather", **spec: Any) -> Body:
+        """Create a Job and return it when it has ended."""
+        self.job(name, pipeline, **spec)
+        return self.wait(name, ended, timeout)
+
+    def delete_job(self, name: str) -> None:
+        custom().delete_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs", name)
+
+    # --- looking at things
+
+    def wait(self, name: str, until: Until, timeout: int = 60, plural: str = "eltjobs") -> Body:
+        """Return an object as soon as ``until`` holds; fails with its last state after ``timeout`` seconds."""
+        last: Body = {}
+        stream = watch.Watch().stream(
+            custom().list_namespaced_custom_object,
+            GROUP, VERSION, self.name, plural, field_selector=f"metadata.name={name}", timeout_seconds=timeout,
+        )  # fmt: skip
+        for event in stream:
+            last = event["object"]
+            if until(last):
+                return last
+        raise AssertionError(f"{plural} {name} did not get there in {timeout} s: {json.dumps(last, indent=1)}")
+
+    def wait_for_pod(self, until: Until, timeout: int = 60) -> Body:
+        """Return the first pod for which ``until`` holds."""
+        stream = watch.Watch().stream(core().list_namespaced_pod, self.name, timeout_seconds=timeout)
+        for event in stream:
+            body: Body = plain(event["object"])
+            if until(body):
+                return body
+        raise AssertionError(f"no pod got there in {timeout} s: {self.pods()}")
+
+    def get(self, name: str, plural: str = "eltjobs") -> Body:
+        body: Any = custom().get_namespaced_custom_object(GROUP, VERSION, self.name, plural, name)
+        found: Body = body
+        return found
+
+    def jobs(self) -> list[Body]:
+        found: Any = custom().list_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs")
+        items: list[Body] = found["items"]
+        return items
+
+    def runs(self) -> list[Body]:
+        items: list[Body] = plain(batch().list_namespaced_job(self.name))["items"]
+        return sorted(items, key=lambda body: str(body["metadata"]["creationTimestamp"]))
+
+    def pods(self) -> list[Body]:
+        items: list[Body] = plain(core().list_namespaced_pod(self.name))["items"]
+        return items
+
+    def log(self, job: Body) -> str:
+        """Return the whole log of a Job's run, as kubectl reads it from the kubelet."""
+        return kubectl("logs", "--namespace", self.name, f"job/{job['status']['taskName']}")
+
+    # --- what must always hold
+
+    def check_invariants(self) -> None:
+        """One run for each Job, no run without its Job, an end that agrees with the run, one pod at a time."""
+        jobs, runs = self.jobs(), self.runs()
+        owners = [run["metadata"]["ownerReferences"][0]["uid"] for run in runs]
+        assert len(owners) == len(set(owners)), "two runs of one Job"
+        by_owner = dict(zip(owners, runs, strict=True))
+        for job in jobs:
+            assert self.leftovers_allowed or ended(job), f"Job {job['metadata']['name']} has not ended: {job}"
+            run = by_owner.get(job["metadata"]["uid"])
+            if run and ended(job):
+                succeeded = any(
+                    condition["type"] in {"Complete", "SuccessCriteriaMet"} and condition["status"] == "True"
+                    for condition in run.get("status", {}).get("conditions", [])
+                )
+                assert (job["status"]["phase"] == "COMPLETE") == succeeded, (job["status"], run["status"])
+        self._check_one_at_a_time()
+
+    def _check_one_at_a_time(self) -> None:
+        """Check by the kubelet's own times that no two containers of a Pipeline ran at once."""
+        spans: dict[str, list[tuple[str, str]]] = {}
+        for pod in self.pods():
+            pipeline = pod["metadata"].get("labels", {}).get(f"{GROUP}/pipeline")
+            for container in pod.get("status", {}).get("containerStatuses", []):
+                over = container.get("state", {}).get("terminated")
+                if pipeline and over and over.get("startedAt"):
+                    spans.setdefault(pipeline, []).append((over["startedAt"], over["finishedAt"]))
+        for of_pipeline in spans.values():
+            ordered = sorted(of_pipeline)
+            assert all(before[1] <= after[0] for before, after in pairwise(ordered)), ordered
+
+
+@dataclass
+class Operator:
+    """An operator process of a test's own, outside of the cluster."""
+
+    namespace: str
+    server: str = ""
+    """Where it finds the API server; the real place when empty."""
+    process: subprocess.Popen[bytes] | None = None
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="elt-e2e-")))
+
+    def start(self) -> None:
+        """Start it; it reads its log's end from ``log()``."""
+        with (self.folder / "log").open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "elt_operator"], stdout=output, stderr=output, env=self._environment()
+            )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "KUBECONFIG": str(self._kubeconfig()),
+            "ELT_OPERATOR_WATCH_NAMESPACES": self.namespace,
+            "ELT_OPERATOR_HEALTH_PORT": "0",
+            "ELT_OPERATOR_WORKERS": "4",
+        }
+
+    def _kubeconfig(self) -> Path:
+        path = self.folder / "kubeconfig"
+        if not path.exists():
+            token = kubectl("create", "token", "--namespace=elt-operator", "elt-operator", "--duration=1h").strip()
+            settings = yaml.safe_load(kubectl("config", "view", "--raw", "--minify", "--flatten"))
+            settings["users"][0]["user"] = {"token": token}
+            if self.server:
+                settings["clusters"][0]["cluster"] = {"server": self.server}
+            path.write_text(yaml.safe_dump(settings))
+        return path
+
+    def kill(self) -> None:
+        """Kill it, as the kernel would."""
+        if self.process:
+            with suppress(ProcessLookupError):
+                self.process.kill()
+            self.process.wait()
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+def audit_events(of_namespace: str) -> Iterator[Body]:
+    """Yield what the API server's audit log tells of a namespace."""
+    tool = [sys.executable, "-m", "cluster", "audit-log"]
+    tests = Path(__file__).resolve().parent.parent
+    place = subprocess.run(tool, capture_output=True, text=True, check=True, cwd=tests).stdout.strip()
+    with Path(place).open() as lines:
+        for line in lines:
+            event = json.loads(line)
+            if event.get("objectRef", {}).get("namespace") == of_namespace:
+                yield event
