@@ -5,7 +5,7 @@ from e2e.world import Namespace, ended, message, phase, reason
 
 def test_jobs_of_one_pipeline_run_one_by_one_the_oldest_first(namespace: Namespace) -> None:
     namespace.pipeline(script="sleep 1")
-    names = [f"job-{number}" for number in (3, 1, 4, 2)]
+    names = ["job-0", *(f"job-{number}" for number in (3, 1, 4, 2))]
     for name in names:
         namespace.job(name)
 
@@ -14,7 +14,8 @@ def test_jobs_of_one_pipeline_run_one_by_one_the_oldest_first(namespace: Namespa
 
     started = sorted(namespace.jobs(), key=lambda job: str(job["status"]["taskName"]))
     created = [(job["metadata"]["creationTimestamp"], job["metadata"]["name"]) for job in started]
-    assert created == sorted(created)
+    assert created[0][1] == "job-0"
+    assert created == sorted(created), "of one second, in the order of their names"
 
 
 def test_a_waiting_job_says_behind_which(namespace: Namespace) -> None:
@@ -52,5 +53,6 @@ def test_a_deleted_jobs_process_ends_before_the_next_job_starts(namespace: Names
     namespace.delete_job("first")
 
     namespace.wait("second", phase("RUNNING", "COMPLETE"))
-    assert [pod["metadata"]["labels"]["elt-operator.io/job"] for pod in namespace.pods()] in ([], ["second"])
+    left = [pod for pod in namespace.pods() if pod["metadata"]["labels"]["elt-operator.io/job"] == "first"]
+    assert all(pod["status"]["phase"] == "Failed" for pod in left), "its process has ended, at the least"
     assert namespace.wait("second", ended)["status"]["phase"] == "COMPLETE"

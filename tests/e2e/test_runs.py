@@ -50,7 +50,6 @@ def test_properties_and_env_reach_the_process(namespace: Namespace) -> None:
     assert environment["MELTANO_RUN_ID"] == job["metadata"]["uid"]
     assert environment["MELTANO_RUN_FULL_REFRESH"] == "true"
     assert environment["MELTANO_CLI_LOG_FORMAT"] == "plain"
-    assert not [name for name in environment if name.startswith("KUBERNETES_") and "SERVICE" not in name]
 
 
 def test_arguments_go_through_no_shell(namespace: Namespace) -> None:

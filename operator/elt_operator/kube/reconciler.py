@@ -65,7 +65,10 @@ class Reconciler:
         try:
             wanted = await self._plan(key)
             await self._carry_out(wanted.actions)
-            await self._write_for_people(key, wanted)
+            if wanted.actions:
+                self.queue.add(key)  # what was done may call for more; then only for what people look at
+            else:
+                await self._write_for_people(key, wanted)
         except Stale as stale:
             logger.debug("%s: looking again: %s", key, stale)
             self.queue.add(key)
@@ -113,14 +116,12 @@ class Reconciler:
             body = await self.cluster.create_run(job.key, action.manifest)
         except Refused as refused:
             self._remember_refusal(job.uid, str(refused))
-            self.queue.add(job.key)
             return
         except Stale:
             await self._look_at_holder(job.key, action.number)
             raise
         self.cache.refusals.pop(job.uid, None)
         self.cache.runs.take(body)
-        self.queue.add(job.key)
         logger.info("Job %s/%s: run %s created", job.key.namespace, job.name, body["metadata"]["name"])
 
     def _remember_refusal(self, job_uid: str, message: str) -> None:
@@ -153,7 +154,6 @@ class Reconciler:
         written = snapshots.job(body)
         if written and written.ended:
             self.cache.last_ended[job.key] = written
-            self.queue.add(job.key)
         self.cache.jobs.take(body)
         logger.info("Job %s/%s: %s, %s: %s", namespace, job.name, status.phase, status.reason, _said(status))
 

@@ -14,7 +14,7 @@ from elt_operator.core.situation import Key
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
-from fakes.cluster import Crash, Fault, FakeCluster, pod_of
+from fakes.cluster import Crash, FakeCluster, Fault, pod_of
 
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
 
@@ -50,7 +50,7 @@ class Operator:
         reconciler = Reconciler(self.cluster, self.cache, queue, lambda: now, 3600)
         bugs: list[logging.LogRecord] = []
         watcher = logging.Handler(logging.ERROR)
-        watcher.emit = bugs.append  # type: ignore[method-assign]  # a handler of one line
+        watcher.emit = bugs.append  # type: ignore[method-assign,assignment]  # a handler of one line
         logger = logging.getLogger(Reconciler.__module__)
         logger.addHandler(watcher)
         try:
@@ -135,10 +135,10 @@ class Crashes(RuleBasedStateMachine):
                 self.cluster.store("pods", {**pod, "status": status})
             elif pod["status"]["phase"] == "Running":
                 self.exit_codes[pod["metadata"]["ownerReferences"][0]["uid"]] = exit_code
-                state = {"terminated": {"exitCode": exit_code, "finishedAt": at(4).isoformat()}}
+                ended = {"terminated": {"exitCode": exit_code, "finishedAt": at(4).isoformat()}}
                 status = {
                     "phase": "Failed" if exit_code else "Succeeded",
-                    "containerStatuses": [{"name": "elt", "state": state}],
+                    "containerStatuses": [{"name": "elt", "state": ended}],
                 }
                 self.cluster.store("pods", {**pod, "status": status})
 
@@ -189,5 +189,5 @@ TestCrashes.settings = settings(
     stateful_step_count=40,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # minutes of shrinking would help nobody in CI
-    suppress_health_check=[HealthCheck.too_slow]
+    suppress_health_check=[HealthCheck.too_slow],
 )
