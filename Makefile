@@ -92,16 +92,25 @@ verify: check crds ## Check everything, and that generated files are up to date
 
 # ---------------------------------------------------------------------------- on a cluster
 
+# Where the cluster finds the images: its own store, or a registry that CLUSTER=existing can pull from.
+IMAGES_FROM ?= localhost
+
 .PHONY: images
 images: ## Build the images and load them into the cluster (IMAGES="elt-operator elt-test" for some)
-	@$(PYTHON) images/build.py $(IMAGES) | xargs -n 1 -I '{}' $(MAKE) --no-print-directory load-image ARCHIVE='{}'
+ifeq ($(CLUSTER),existing)
+	@echo "CLUSTER=existing: taking the images from $(IMAGES_FROM), where you have put them (docs/cluster.md)"
+else
+	@$(PYTHON) images/build.py $(IMAGES) | xargs -I '{}' $(MAKE) --no-print-directory load-image ARCHIVE='{}'
+endif
 
 # The cluster's own kubectl where there is one, and its kubeconfig.
 ON_CLUSTER := PATH="$$($(CLUSTER_TOOL) bin):$$PATH" KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)"
 
 .PHONY: install
 install: ## Install the operator into the cluster, or its newest image
-	@$(ON_CLUSTER) kubectl apply --server-side --force-conflicts -f crds -f manifests/install
+	@for file in crds/*.yaml manifests/install/cluster.yaml; do echo ---; cat "$$file"; done \
+	  | sed 's|localhost/|$(IMAGES_FROM)/|' \
+	  | $(ON_CLUSTER) kubectl apply --server-side --force-conflicts -f -
 	@$(ON_CLUSTER) kubectl -n elt-operator rollout restart deployment/elt-operator
 	@$(ON_CLUSTER) kubectl -n elt-operator rollout status deployment/elt-operator --timeout=180s
 
@@ -111,14 +120,14 @@ run: setup ## Run the operator from the working tree against the cluster
 
 .PHONY: demo
 demo: ## Set up everything and run the demo: a real ELT run on a real Kubernetes
-	@$(PYTHON) demo/demo.py
+	@IMAGES_FROM=$(IMAGES_FROM) $(PYTHON) demo/demo.py
 
 .PHONY: e2e
 e2e: setup ## Run the tests on the cluster, which is brought up if it is not there
 	@$(CLUSTER_TOOL) up
 	@$(MAKE) --no-print-directory images install
-	@$(ON_CLUSTER) $(BIN)/pytest -q tests/e2e -m "not alone" -n 4
-	@$(ON_CLUSTER) $(BIN)/pytest -q tests/e2e -m alone -n 3
+	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m "not alone" -n 4
+	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m alone -n 3
 
 .PHONY: test
 test: check e2e ## Run all tests: the fast ones first, then those on the cluster

@@ -63,6 +63,12 @@ def in_demo(*arguments: str) -> str:
     return kubectl("--namespace", NAMESPACE, *arguments)
 
 
+def apply(file: str) -> str:
+    """Apply one of the demo's manifests, its images taken from where the cluster finds them; return kubectl's words."""
+    manifest = (HERE / file).read_text().replace("localhost/", f"{os.environ.get('IMAGES_FROM', 'localhost')}/")
+    return kubectl("--namespace", NAMESPACE, "apply", "-f", "-", stdin=manifest).rstrip()
+
+
 def set_up_cluster() -> None:
     """Have a cluster, its kubectl and its kubeconfig."""
     heading("1/5  A cluster")
@@ -75,15 +81,8 @@ def set_up_cluster() -> None:
 def set_up_operator() -> None:
     """Have the images in the cluster, and the operator running."""
     heading("2/5  The images and the operator")
-    for archive in run(sys.executable, ROOT / "images" / "build.py", *IMAGES).split():
-        say(cluster("load-image", archive).rstrip())
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds", "-f", "manifests/install")
-    kubectl("--namespace", "elt-operator", "rollout", "restart", "deployment/elt-operator")
-    say(
-        kubectl(
-            "--namespace", "elt-operator", "rollout", "status", "deployment/elt-operator", "--timeout=180s"
-        ).splitlines()[-1]
-    )
+    for step in (("images", f"IMAGES={' '.join(IMAGES)}"), ("install",)):
+        say(run("make", "--no-print-directory", *step).rstrip())
 
 
 def set_up_warehouse() -> None:
@@ -92,10 +91,10 @@ def set_up_warehouse() -> None:
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("create", "namespace", NAMESPACE)
     kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-    in_demo("apply", "-f", str(HERE / "warehouse.yaml"))
+    apply("warehouse.yaml")
     in_demo("rollout", "status", "deployment/warehouse", "--timeout=180s")
     say("PostgreSQL answers")
-    say(in_demo("apply", "-f", str(HERE / "pipeline.yaml")).rstrip())
+    say(apply("pipeline.yaml"))
 
 
 def status_of(job: str) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def status_of(job: str) -> dict[str, Any]:
 def carry_out(file: str, job: str) -> dict[str, Any]:
     """Create a Job, tell how it goes, and return its last status."""
     say(f"$ kubectl apply -f demo/{file}")
-    say(in_demo("apply", "-f", str(HERE / file)).rstrip())
+    say(apply(file))
     started, told = time.monotonic(), ""
     while time.monotonic() - started < JOB_SECONDS:
         status = status_of(job)

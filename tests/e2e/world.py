@@ -19,7 +19,7 @@ import yaml
 from kubernetes import client, config, watch
 
 GROUP, VERSION = "elt-operator.io", "v1alpha1"
-IMAGE = "localhost/elt-test:dev"
+IMAGE = f"{os.environ.get('IMAGES_FROM', 'localhost')}/elt-test:dev"
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
 
 Body = dict[str, Any]

@@ -29,6 +29,9 @@ MESSAGE_BYTES = 4096
 
 ERROR_MESSAGE_BYTES = 1024
 
+MOST_ATTEMPTS = 64
+"""How many of a run's attempts its Job's status tells of: the last ones. Evictions can make many."""
+
 
 class Phase(StrEnum):
     """The users' word for where a Job is; upper case as in the API that this model comes from."""
@@ -131,7 +134,7 @@ class JobStatus(Fields):
     """What the process itself wrote to /dev/termination-log."""
     error_message: Annotated[str, Field(max_length=MESSAGE_BYTES)] | None = None
     """The line, or lines, that say why it failed."""
-    attempts: Annotated[list[Attempt], Field(max_length=64), list_map("number")] | None = None
+    attempts: Annotated[list[Attempt], Field(max_length=MOST_ATTEMPTS), list_map("number")] | None = None
     """The run's attempts, first to last."""
     log_tail: Annotated[str, Field(max_length=LOG_TAIL_BYTES)] | None = None
     """The last lines of the log, at most 4 KiB. The whole log: kubectl logs job/<taskName>."""

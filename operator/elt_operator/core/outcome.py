@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from elt_operator.api.job import MESSAGE_BYTES, Attempt, Phase
+from elt_operator.api.job import MESSAGE_BYTES, MOST_ATTEMPTS, Attempt, Phase
 from elt_operator.api.reasons import Reason
 from elt_operator.core import log
 from elt_operator.core.situation import Pod, PodLog, Run
@@ -204,9 +204,9 @@ def _exit_message(evidence: Evidence) -> str | None:
 
 
 def attempts(pods: Sequence[Pod], run: Run) -> list[Attempt]:
-    """Return one entry for each of the run's pods, each judged by itself."""
+    """Return one entry for each of the run's last pods, each judged by itself."""
     entries = []
-    for number, pod in enumerate(pods, start=1):
+    for number, pod in list(enumerate(pods, start=1))[-MOST_ATTEMPTS:]:
         alone = verdict(Evidence(run=replace(run, finish=None), pods=[pod]))
         ended = pod.ended if alone.container_ended else None
         entries.append(

@@ -85,7 +85,10 @@ class Client:
     async def connect(cls) -> Self:
         """Return a client with the pod's service account, or else with KUBECONFIG; raises ``ConfigException``."""
         configuration = Configuration()
-        await config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # untyped package
+        try:
+            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]  # untyped package
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return cls(configuration)
 
     async def __aenter__(self) -> Self:
