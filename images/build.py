@@ -11,84 +11,259 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
-INSTALL = ROOT / "tests" / "cluster" / "install-packages"
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-LOG_END_LINES = 40
+INSTALL_PACKAGES = ROOT / "tests" / "cluster" / "install-packages"
+LOG_END_LINES = 30
 
-# Debian's python3 is what the images' default base has, too; minbase keeps it small.
-BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates")
-BASE_EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+# Debian's Python, since two of three images need one. `usr-is-merged` and its hook stand in for a package that does
+# the same at run time and brings all of Perl along, a quarter of the base.
 BASE_SUITE = "bookworm"
-SETTINGS_OF_PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
+BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates", "usr-is-merged")
+BASE_HOOKS = "/usr/share/mmdebstrap/hooks/merged-usr"
+BASE_WITHOUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+
+# Where Debian and its descendants keep the certificates of authorities: in the images, and often on the host.
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+RESOLVER = Path("/etc/resolv.conf")
+INDEX_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "UV_DEFAULT_INDEX")
+
+# Left behind by tools in the folders that are built from; .dockerignore names the same.
+LEFTOVERS = {"__pycache__", ".meltano", ".mypy_cache", ".ruff_cache"}
+
+Command = list[str]
 
 
 class BuildError(Exception):
-    """An image cannot be built; the message says what to do."""
+    """An image cannot be built; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its name, its Dockerfile and what the Dockerfile may copy."""
+    """One image: its name, its Dockerfile and what decides what is in it. All paths are relative to the repository."""
 
     name: str
     dockerfile: Path
     context: Path
-    sources: Sequence[Path] = field(default_factory=tuple)
-    """Files and folders that decide what is in the image."""
+    sources: Sequence[Path]
+    """Files and folders that the Dockerfile copies from, and the Dockerfile."""
 
     @property
     def reference(self) -> str:
         """The full name under which a cluster knows it."""
         return f"localhost/{self.name}:dev"
 
-    def digest(self) -> str:
-        """Return a short digest of all that decides what is in the image."""
-        found = hashlib.sha256(f"{BASE_SUITE} {BASE_PACKAGES} {BASE_EXCLUDED}".encode())
-        for path in files(self.sources):
-            found.update(f"{path.relative_to(ROOT)}\0{path.stat().st_mode & 0o111}\0".encode())
-            found.update(path.read_bytes() + b"\0")
-        return found.hexdigest()[:12]
+    @classmethod
+    def of_folder(cls, name: str, folder: str) -> "Image":
+        """Return the image whose Dockerfile and context are one folder below images/."""
+        place = Path("images", folder)
+        return cls(name, place / "Dockerfile", place, (place,))
 
 
-def files(sources: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files at and below ``sources``, in order, without what Python and Meltano leave behind."""
-    for source in sources:
-        for path in [source] if source.is_file() else sorted(source.rglob("*")):
-            if path.is_file() and not {"__pycache__", ".meltano"} & set(path.parts):
-                yield path
-
-
-def _plain(name: str, folder: str) -> Image:
-    place = ROOT / "images" / folder
-    return Image(name, place / "Dockerfile", place, (place,))
-
-
-IMAGES = {
+OPERATOR = Image(
+    "elt-operator",
+    Path("operator/Dockerfile"),
+    Path(),
+    tuple(
+        map(
+            Path,
+            (".dockerignore", "LICENSE", "README.md", "operator", "pyproject.toml", "requirements/runtime.lock"),
+        )
+    ),
+)
+IMAGES: Mapping[str, Image] = {
     image.name: image
     for image in (
-        Image(
-            "elt-operator",
-            ROOT / "operator" / "Dockerfile",
-            ROOT,
-            (
-                ROOT / "operator",
-                ROOT / "requirements" / "runtime.lock",
-                ROOT / "pyproject.toml",
-                ROOT / "README.md",
-                ROOT / "LICENSE",
-            ),
-        ),
-        _plain("elt-test", "elt-test"),
-        _plain("elt-postgres", "postgres"),
-        _plain("elt-demo", "elt-demo"),
+        OPERATOR,
+        Image.of_folder("elt-test", "elt-test"),
+        Image.of_folder("elt-postgres", "postgres"),
+        Image.of_folder("elt-demo", "elt-demo"),
     )
 }
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a build takes over from the machine it runs on."""
+
+    certificates: Path | None = None
+    """A file with the authorities that the machine trusts, perhaps one of its own among them."""
+    resolver: Path | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of pip and uv: where to get packages from, and how patiently."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Host":
+        """Return what ``environment`` and this machine's files say."""
+        certificates = Path(environment.get("SSL_CERT_FILE") or CERTIFICATES)
+        return cls(
+            certificates if certificates.is_file() else None,
+            RESOLVER if RESOLVER.is_file() else None,
+            {name: environment[name] for name in INDEX_SETTINGS if environment.get(name)},
+        )
+
+
+# ---------------------------------------------------------------------------- what is built: digests
+
+
+def files(sources: Iterable[Path], root: Path = ROOT) -> Iterator[Path]:
+    """Yield the files at and below ``sources``, relative to ``root``, in order and without leftovers."""
+    for source in sources:
+        place = root / source
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            relative = path.relative_to(root)
+            if path.is_file() and LEFTOVERS.isdisjoint(relative.parts):
+                yield relative
+
+
+def digest(sources: Iterable[Path], recipe: Iterable[Command], root: Path = ROOT) -> str:
+    """Return a short digest of the files at and below ``sources`` and of the commands that make something of them."""
+    found = hashlib.sha256(repr(list(recipe)).encode())
+    for path in files(sources, root):
+        content = (root / path).read_bytes()
+        executable = (root / path).stat().st_mode & 0o111 != 0
+        found.update(f"{path} {executable} {len(content)}\n".encode() + content)
+    return found.hexdigest()[:12]
+
+
+# ---------------------------------------------------------------------------- how it is built: commands
+
+
+class Builder(Protocol):
+    """What turns Dockerfiles into archives."""
+
+    def recipe(self, image: Image) -> list[Command]:
+        """Return what an archive depends on besides its files: the same on every machine, in every checkout."""
+
+    def prepare(self, log: Path) -> None:
+        """Have all that ``commands`` need, and nothing of a build that was killed."""
+
+    def commands(self, image: Image, archive: Path) -> list[Command]:
+        """Return the commands that build ``image`` into ``archive``; they run in the repository's root."""
+
+    def tidy(self, log: Path) -> None:
+        """Drop what is of no more use."""
+
+
+def build_arguments(settings: Mapping[str, str]) -> list[str]:
+    """Return options for values that a Dockerfile may declare as ARG."""
+    return [f"--build-arg={name}={value}" for name, value in sorted(settings.items())]
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Builds with a Docker engine, on the bases that the Dockerfiles name."""
+
+    host: Host = field(default_factory=Host)
+
+    def recipe(self, image: Image) -> list[Command]:
+        return Docker().commands(image, Path("archive"))
+
+    def prepare(self, log: Path) -> None:
+        pass
+
+    def commands(self, image: Image, archive: Path) -> list[Command]:
+        build = ["docker", "build", f"--tag={image.reference}", f"--file={image.dockerfile}"]
+        return [
+            [*build, *build_arguments(self.host.settings), str(image.context)],
+            ["docker", "save", f"--output={archive}", image.reference],
+        ]
+
+    def tidy(self, log: Path) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Buildah:
+    """Builds without an engine, in a chroot with the host's network, on a base made of Debian's packages."""
+
+    folder: Path = Path("buildah")
+    """Where its images and layers are, and the base's files."""
+    host: Host = field(default_factory=Host)
+
+    def recipe(self, image: Image) -> list[Command]:
+        return Buildah().commands(image, Path("archive"))
+
+    def commands(self, image: Image, archive: Path) -> list[Command]:
+        build = [
+            *self._buildah("bud", "--layers", "--isolation=chroot", "--network=host"),
+            *self._host_options(),
+            f"--build-arg=BASE={self.base()}",
+            f"--file={image.dockerfile}",
+            f"--tag={image.reference}",
+            str(image.context),
+        ]
+        # The name in full: with a tag alone the archive imports as nothing, and no tool complains.
+        push = self._buildah("push", "--quiet", image.reference, f"oci-archive:{archive}:{image.reference}")
+        return [build, push]
+
+    def base(self) -> str:
+        """Return the name of the base, which changes with what is in it."""
+        recipe = [self._base_tar(Path("base.tar"))]
+        return f"localhost/elt-base:{digest([Path('images/base.Dockerfile')], recipe)}"
+
+    def prepare(self, log: Path) -> None:
+        missing = [program for program in ("buildah", "mmdebstrap") if not shutil.which(program)]
+        if missing:
+            install(missing)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        run(self._buildah("rm", "--all"), log)
+        if not succeeds(self._buildah("inspect", "--type=image", self.base())):
+            self._make_base(log)
+
+    def tidy(self, log: Path) -> None:
+        run(self._buildah("rmi", "--prune"), log)
+
+    def _make_base(self, log: Path) -> None:
+        tar = self.folder / f"base-{self.base().rpartition(':')[2]}" / "base.tar"
+        if not tar.exists():
+            say("  making the base of the images from Debian's packages, which takes about a minute")
+            for older in self.folder.glob("base-*"):
+                shutil.rmtree(older)
+            tar.parent.mkdir()
+            new = tar.with_suffix(".new")
+            run(self._base_tar(new), log)
+            new.rename(tar)
+        run(self._buildah("bud", "--file=images/base.Dockerfile", f"--tag={self.base()}", str(tar.parent)), log)
+
+    def _base_tar(self, tar: Path) -> Command:
+        return [
+            *("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"),
+            f"--include={','.join(BASE_PACKAGES)}",
+            f"--hook-dir={BASE_HOOKS}",
+            *(f"--dpkgopt=path-exclude={path}" for path in BASE_WITHOUT),
+            BASE_SUITE,
+            str(tar),
+        ]
+
+    def _buildah(self, *words: str) -> Command:
+        return ["buildah", f"--root={self.folder / 'root'}", f"--runroot={self.folder / 'run'}", *words]
+
+    def _host_options(self) -> list[str]:
+        options = build_arguments(self.host.settings)
+        if self.host.certificates:
+            # Only the one file, and only while building: packages put certificates of their own beside it.
+            options += [
+                f"--volume={self.host.certificates}:{CERTIFICATES}:ro",
+                f"--build-arg=SSL_CERT_FILE={CERTIFICATES}",
+            ]
+        if self.host.resolver:
+            options.append(f"--volume={self.host.resolver}:{RESOLVER}:ro")
+        return options
+
+
+def docker_answers() -> bool:
+    """Whether a Docker engine can build."""
+    return shutil.which("docker") is not None and succeeds(["docker", "info"])
+
+
+# ---------------------------------------------------------------------------- carrying it out
 
 
 def say(words: str) -> None:
@@ -96,122 +271,50 @@ def say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def run(command: Sequence[str | Path], log: Path, environment: dict[str, str] | None = None) -> None:
-    """Run ``command``, its output into ``log``; raise ``BuildError`` with the log's end when it fails."""
+def succeeds(command: Command) -> bool:
+    """Whether ``command`` ends with exit code 0; nothing of it is seen."""
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def run(command: Command, log: Path) -> None:
+    """Run ``command`` in the repository's root, its output into ``log``; raises ``BuildError`` with the log's end."""
     with log.open("ab") as output:
-        ended = subprocess.run(command, stdout=output, stderr=output, check=False, env=environment)
+        output.write(f"\n$ {' '.join(command)}\n".encode())
+        output.flush()
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, cwd=ROOT)
     if ended.returncode:
-        end = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_END_LINES:])
-        raise BuildError(f"{' '.join(map(str, command[:3]))} … failed; the end of {log}:\n{end}")
+        end = "\n".join(f"  | {line}" for line in log.read_text(errors="replace").splitlines()[-LOG_END_LINES:])
+        raise BuildError(f"{command[0]} failed with exit code {ended.returncode}; the end of {log}:\n{end}")
 
 
-def docker_answers() -> bool:
-    """Whether a Docker engine can build."""
-    if not shutil.which("docker"):
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+def install(packages: Sequence[str]) -> None:
+    """Install Debian packages; raises ``BuildError`` where that is not for us to do, after the command to type."""
+    say(f"  installing {' and '.join(packages)}")
+    if subprocess.run([INSTALL_PACKAGES, *packages], stdout=sys.stderr, check=False).returncode:
+        raise BuildError("building needs the packages above, or a Docker engine")
 
 
-def docker_commands(image: Image, archive: Path) -> list[list[str]]:
-    """Return the commands that build ``image`` with Docker."""
-    return [
-        ["docker", "build", "--quiet", "--tag", image.reference, "--file", str(image.dockerfile), str(image.context)],
-        ["docker", "save", "--output", str(archive), image.reference],
-    ]
+def archive_of(image: Image, builder: Builder, cache: Path) -> Path:
+    """Return where the archive of ``image``, as it is now, belongs."""
+    return cache / f"{image.name}-{digest(image.sources, builder.recipe(image))}.tar"
 
 
-def buildah_commands(image: Image, archive: Path, base: str, storage: Path) -> list[list[str]]:
-    """Return the commands that build ``image`` with buildah: in a chroot, with the host's network and certificates.
-
-    Only the one file: packages put certificates of their own beside it.
-    """
-    buildah = ["buildah", "--root", str(storage / "root"), "--runroot", str(storage / "run")]
-    build = [
-        *buildah,
-        "bud",
-        "--layers",
-        "--isolation=chroot",
-        "--network=host",
-        f"--build-arg=BASE={base}",
-        f"--build-arg=SSL_CERT_FILE={CERTIFICATES}",
-        *(f"--build-arg={name}={os.environ[name]}" for name in SETTINGS_OF_PIP if name in os.environ),
-        f"--volume={CERTIFICATES}:{CERTIFICATES}:ro",
-        "--volume=/etc/resolv.conf:/etc/resolv.conf:ro",
-        f"--file={image.dockerfile}",
-        f"--tag={image.reference}",
-        str(image.context),
-    ]
-    # The reference in full: with a tag alone the archive imports as nothing, and no tool complains.
-    return [build, [*buildah, "push", "--quiet", image.reference, f"oci-archive:{archive}:{image.reference}"]]
-
-
-def base_digest() -> str:
-    """Return a short digest of what the base is made of."""
-    return hashlib.sha256(f"{BASE_SUITE} {BASE_PACKAGES} {BASE_EXCLUDED}".encode()).hexdigest()[:12]
-
-
-def make_base(storage: Path, log: Path) -> str:
-    """Make the base image in buildah's storage, unless it is there; return its name."""
-    reference = f"localhost/elt-base:{base_digest()}"
-    buildah = ["buildah", "--root", str(storage / "root"), "--runroot", str(storage / "run")]
-    if (
-        subprocess.run([*buildah, "inspect", "--type=image", reference], capture_output=True, check=False).returncode
-        == 0
-    ):
-        return reference
-    say("  making the base of the images from Debian's packages (about a minute)")
-    tar = storage / "base.tar"
-    run(
-        [
-            "mmdebstrap",
-            "--quiet",
-            "--variant=minbase",
-            f"--include={','.join(BASE_PACKAGES)}",
-            *(f"--dpkgopt=path-exclude={path}" for path in BASE_EXCLUDED),
-            BASE_SUITE,
-            tar,
-        ],
-        log,
-    )
-    started = subprocess.run([*buildah, "from", "scratch"], capture_output=True, text=True, check=True)
-    container = started.stdout.strip()
-    run([*buildah, "add", "--quiet", container, tar, "/"], log)
-    run([*buildah, "config", "--cmd", "/bin/sh", container], log)
-    run([*buildah, "commit", "--quiet", container, reference], log)
-    run([*buildah, "rm", container], log)
-    tar.unlink()
-    return reference
-
-
-def install_builder(log: Path) -> None:
-    """Install buildah and mmdebstrap where they are missing, or say how."""
-    missing = [program for program in ("buildah", "mmdebstrap") if not shutil.which(program)]
-    if missing:
-        say(f"  installing {' and '.join(missing)}")
-        run([INSTALL, *missing], log)
-
-
-def build(image: Image, cache: Path, *, docker: bool) -> Path:
-    """Return the archive of ``image``, built now if it is not there yet; older ones of it are removed."""
-    archive = cache / f"{image.name}-{image.digest()}.tar"
+def build(image: Image, builder: Builder, cache: Path) -> Path:
+    """Return the archive of ``image``, built now if it is not there; older ones of it are removed."""
+    archive = archive_of(image, builder, cache)
     if archive.exists():
         return archive
-    say(f"building image {image.reference}")
+    started = time.monotonic()
+    say(f"building {image.reference}")
     log, new = cache / f"{image.name}.log", cache / f"{image.name}.new"
-    log.unlink(missing_ok=True)
-    new.unlink(missing_ok=True)
-    if docker:
-        commands = docker_commands(image, new)
-    else:
-        install_builder(log)
-        storage = cache / "storage"
-        storage.mkdir(exist_ok=True)
-        commands = buildah_commands(image, new, make_base(storage, log), storage)
-    for command in commands:
+    for of_an_earlier_build in (log, new):
+        of_an_earlier_build.unlink(missing_ok=True)
+    for command in builder.commands(image, new):
         run(command, log)
     for older in cache.glob(f"{image.name}-????????????.tar"):
         older.unlink()
     new.rename(archive)
+    say(f"  {archive.stat().st_size / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
     return archive
 
 
@@ -227,6 +330,24 @@ def alone(cache: Path) -> Iterator[None]:
         yield
 
 
+def build_all(images: Sequence[Image], cache: Path) -> None:
+    """Build ``images`` and print where each is as soon as it is there; what needs no build waits for none."""
+    cache.mkdir(parents=True, exist_ok=True)
+    host = Host.read(os.environ)
+    builder: Builder = Docker(host) if docker_answers() else Buildah(cache / "buildah", host)
+    archives = [archive_of(image, builder, cache) for image in images]
+    if all(archive.exists() for archive in archives):
+        print(*archives, sep="\n")
+        return
+    with alone(cache):
+        log = cache / "builder.log"
+        log.unlink(missing_ok=True)
+        builder.prepare(log)
+        for image in images:
+            print(build(image, builder, cache), flush=True)
+        builder.tidy(log)
+
+
 def main() -> None:
     """Build the images that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -234,16 +355,13 @@ def main() -> None:
     names = parser.parse_args().names or list(IMAGES)
     if unknown := set(names) - set(IMAGES):
         parser.error(f"no such image: {', '.join(sorted(unknown))}; there are {', '.join(IMAGES)}")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = home / "elt-operator" / "images"
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "elt-operator", "images")
     try:
-        with alone(cache):
-            docker = docker_answers()
-            for name in names:
-                print(build(IMAGES[name], cache, docker=docker), flush=True)
+        build_all([IMAGES[name] for name in names], cache)
     except BuildError as error:
-        sys.exit(f"images: {error}")
+        sys.exit(f"images: {error}\nWhen that is mended, type the same again. Without {cache} all is made anew.")
+    except KeyboardInterrupt:
+        sys.exit("images: interrupted")
 
 
 if __name__ == "__main__":

@@ -79,19 +79,16 @@ Arguments = Annotated[list[Argument], Field(max_length=64), ATOMIC]
 
 _NUMBER = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)"
 
-IntOrString = Annotated[
-    int | str,
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}),
-]
+
+def _int_or_string(**bounds: int | str) -> Any:
+    """Return an annotation: an integer or a string, the string within ``bounds``."""
+    either = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+    return WithJsonSchema({**either, **bounds})
+
+
+Setting = Annotated[int | str, _int_or_string(maxLength=32768)]
 Quantity = Annotated[
     int | str,
-    WithJsonSchema(
-        {
-            "x-kubernetes-int-or-string": True,
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "maxLength": 64,
-            "pattern": rf"^[+-]?{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][+-]?{_NUMBER})?$",
-        }
-    ),
+    _int_or_string(maxLength=64, pattern=rf"^[+-]?{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][+-]?{_NUMBER})?$"),
 ]
 """A Kubernetes quantity (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/)."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from elt_operator.api.conditions import Conditions
 from elt_operator.api.fields import (
+    ATOMIC,
     Arguments,
     Fields,
     Generation,
@@ -128,7 +129,7 @@ class JobStatus(Fields):
     """Exit code of the last attempt; absent when no container ended."""
     task_name: Label | None = None
     """Name of the batch Job that carries this Job out."""
-    arguments: Annotated[list[Annotated[str, Field(max_length=8192)]], Field(max_length=128)] | None = None
+    arguments: Annotated[list[Annotated[str, Field(max_length=8192)]], Field(max_length=128), ATOMIC] | None = None
     """What was started: the argument vector, or one Meltano command line for each action."""
     exit_message: Annotated[str, Field(max_length=MESSAGE_BYTES)] | None = None
     """What the process itself wrote to /dev/termination-log."""

@@ -13,9 +13,9 @@ from elt_operator.api.fields import (
     Count,
     Fields,
     Generation,
-    IntOrString,
     Label,
     PipelineName,
+    Setting,
     ShortText,
     extra,
     rule,
@@ -55,8 +55,7 @@ PROPERTY_RULES = rules(
 )
 
 PropertyName = Annotated[str, Field(min_length=1, max_length=128, pattern=PROPERTY_NAME)]
-PropertyValue = Annotated[IntOrString, extra({"maxLength": 32768})]
-Properties = Annotated[dict[str, PropertyValue], Field(max_length=100), extra(PROPERTY_RULES)]
+Properties = Annotated[dict[str, Setting], Field(max_length=100), extra(PROPERTY_RULES)]
 
 Action = Annotated[
     str,

@@ -13,8 +13,9 @@ from elt_operator.core.variables import variables
 # Both wrappers are fixed text: what a user wrote reaches them as positional parameters only, so no shell ever reads it
 # as code that it was not meant to be.
 
-# Bash as process 1 ignores SIGTERM and does not pass it on; so each action is a child that the trap can reach. `wait`
-# returns early when a signal arrives, hence the second loop.
+# Bash as process 1 ignores SIGTERM and does not pass it on; so each action is a child that the trap can reach. The
+# signal may come before the trap knows the child, hence the second look at `stopped`; `wait` returns early when it
+# comes later, hence the second loop.
 ACTIONS_WRAPPER: Final = """\
 set -f
 trap 'stopped=1; kill -TERM "$child" 2>/dev/null' TERM INT
@@ -23,6 +24,7 @@ actions=("${@:1:count}"); shift "$count"
 for action in "${actions[@]}"; do
   [ -z "${stopped-}" ] || exit 143
   meltano $action "$@" & child=$!
+  [ -z "${stopped-}" ] || kill -TERM "$child" 2>/dev/null
   wait "$child"; code=$?
   while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
   [ "$code" -eq 0 ] || exit "$code"
@@ -33,9 +35,10 @@ done
 # process group of its own, and the signal goes to the whole group. Off again, it does not report the script's end.
 SCRIPT_WRAPPER: Final = """\
 set -m
-trap 'kill -TERM -- "-$child" 2>/dev/null' TERM INT
+trap 'stopped=1; kill -TERM -- "-$child" 2>/dev/null' TERM INT
 bash -euo pipefail -c "$@" & child=$!
 set +m
+[ -z "${stopped-}" ] || kill -TERM -- "-$child" 2>/dev/null
 wait "$child"; code=$?
 while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
 exit "$code"

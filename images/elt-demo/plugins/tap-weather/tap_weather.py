@@ -9,16 +9,21 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
 
+READERS: Mapping[str, Callable[[str], object]] = {"integer": lambda text: int(float(text)), "number": float}
+NO_VALUE = {"", "NA"}
+TROUBLE_EVERY = 1000
+"""After so many rows each, the tap dawdles and eats."""
+
 
 class ConfigError(Exception):
-    """The tap's settings cannot be used."""
+    """The tap's settings cannot be used; the message says which, and why."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Config:
     sleep_ms: int = 0
     """Wait so long after each 1,000 rows."""
     eat_memory_mb: int = 0
-    """Take so much more memory at each 1,000 rows."""
+    """Take so much more memory after each 1,000 rows."""
 
     @classmethod
     def read(cls, values: Json) -> "Config":
@@ -59,14 +64,26 @@ def log(level: str, message: str) -> None:
 
 
 def write(message: Json) -> None:
-    """Write one message of the protocol."""
+    """Write one message of the protocol, or the catalog."""
     sys.stdout.write(json.dumps(message) + "\n")
+
+
+def columns_of(config: Config) -> list[str]:
+    """Return the names in the file's first line; raises ``ConfigError`` when the settings do not fit the file."""
+    try:
+        with Path(config.path).open(newline="", encoding="utf-8") as file:
+            columns = next(csv.reader(file), [])
+    except OSError as error:
+        raise ConfigError(f"the setting `path`: {config.path}: {error.strerror}") from None
+    for name in (config.replication_key, *config.key_properties, *config.types):
+        if name not in columns:
+            raise ConfigError(f"{config.path} has no column {name}; it has {', '.join(columns)}")
+    return columns
 
 
 def catalog(config: Config) -> Json:
     """Return what there is to read: one stream with a column for each of the file's."""
-    with Path(config.path).open(newline="", encoding="utf-8") as file:
-        columns = next(csv.reader(file))
+    columns = columns_of(config)
     properties: Json = {column: {"type": ["null", config.types.get(column, "string")]} for column in columns}
     properties[config.replication_key] = {"type": ["null", "string"], "format": "date-time"}
     metadata = {
@@ -93,11 +110,10 @@ def bookmark(state: Json, config: Config) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def typed(row: dict[str, str], types: dict[str, str]) -> Json:
+def typed(row: Mapping[str, str], types: Mapping[str, str]) -> Json:
     """Return a row with numbers as numbers; empty and NA become null."""
-    readers = {"integer": lambda text: int(float(text)), "number": float}
     return {
-        column: None if text in {"", "NA"} else readers.get(types.get(column, ""), str)(text)
+        column: None if text in NO_VALUE else READERS.get(types.get(column, ""), str)(text)
         for column, text in row.items()
     }
 
@@ -125,7 +141,7 @@ def misbehave(config: Config, count: int, eaten: list[bytearray]) -> None:
         sys.stdout.flush()
         log("critical", f"source went away after {count} records")
         sys.exit(config.fail_code)
-    if count % 1000:
+    if count % TROUBLE_EVERY:
         return
     if config.sleep_ms:
         sys.stdout.flush()
@@ -170,7 +186,7 @@ def _json_file(path: str | None) -> Json:
 
 
 def main() -> None:
-    """Run the tap as Singer's runners call it."""
+    """Run the tap as Singer's runners call it; exits with 2 when its settings cannot be used."""
     parser = argparse.ArgumentParser(prog="tap-weather", description=__doc__)
     parser.add_argument("--config", "-c", help="file with the settings")
     parser.add_argument("--catalog", "--properties", "-p", help="file with the selected streams")
@@ -179,14 +195,14 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         config = Config.read(_json_file(arguments.config))
+        found = catalog(config)
     except ConfigError as error:
         log("critical", str(error))
         sys.exit(2)
-    described = _json_file(arguments.catalog) or catalog(config)
     if arguments.discover:
-        json.dump(described, sys.stdout, indent=1)
+        write(found)
         return
-    sync(config, described, bookmark(_json_file(arguments.state), config))
+    sync(config, _json_file(arguments.catalog) or found, bookmark(_json_file(arguments.state), config))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,259 @@
+"""What is done about a Pipeline: a test for each rule, then what its statuses say."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, failed, succeeded
+from elt_operator.api.job import JobStatus, Phase
+from elt_operator.api.pipeline import PipelineStatus
+from elt_operator.core.plan import CreateRun, WriteJobStatus, WritePipelineStatus, plan
+from elt_operator.core.questions import EndedJob, LivePods, LiveRun, LogOf, WarningsAbout, open_questions
+from elt_operator.core.situation import Job, PodLog, Refusal, Situation, Warnings
+
+JOB = a_job()
+OVER = a_pod(ended=an_end(0))
+
+
+def written(situation: Situation) -> JobStatus:
+    """Return the one status of a Job that is to be written."""
+    (action,) = plan(situation).actions
+    assert isinstance(action, WriteJobStatus)
+    return action.status
+
+
+def summary(situation: Situation) -> PipelineStatus:
+    """Return the Pipeline's status that is to be written."""
+    (action,) = plan(situation).when_idle
+    assert isinstance(action, WritePipelineStatus)
+    return action.status
+
+
+def conditions(status: JobStatus | PipelineStatus) -> dict[str, str]:
+    return {condition.type: condition.status for condition in status.conditions or []}
+
+
+def test_a_fresh_job_gets_a_run_and_no_status_yet() -> None:
+    (action,) = plan(a_situation(JOB)).actions
+
+    assert isinstance(action, CreateRun)
+    assert (action.number, action.manifest["metadata"]["name"]) == (1, "weather-r1")
+
+
+def test_a_second_job_waits_and_says_behind_which() -> None:
+    first, second = plan(a_situation(JOB, a_job("job-2", created=1))).actions
+
+    assert isinstance(first, CreateRun)
+    assert isinstance(second, WriteJobStatus)
+    assert (second.status.phase, second.status.reason) == ("QUEUED", "PipelineBusy")
+    assert conditions(second.status) == {"Succeeded": "Unknown", "Reconciling": "True"}
+
+
+def test_a_job_with_a_run_is_running() -> None:
+    status = written(a_situation(JOB, runs=[a_run(created=3)], now=4))
+
+    assert (status.phase, status.reason, status.task_name) == ("RUNNING", "Running", "weather-r1")
+    assert status.start_time == at(3)
+    assert status.arguments == ["meltano run tap-weather target-postgres"]
+    assert conditions(status) == {"Succeeded": "Unknown", "Reconciling": "True"}
+
+
+def test_what_is_said_already_is_not_written_again() -> None:
+    first = a_situation(JOB, runs=[a_run()], pods=[a_pod()])
+    told = replace(JOB, status=written(first))
+
+    assert plan(replace(first, jobs=[told], now=at(9999))).actions == []
+
+
+def test_what_was_started_is_kept_when_the_pipeline_changes() -> None:
+    told = replace(JOB, status=written(a_situation(JOB, runs=[a_run()])))
+    changed = a_pipeline(command=["other"], generation=2)
+
+    status = written(a_situation(told, pipeline=changed, runs=[a_run(finish=failed())], pods=[a_pod(ended=an_end(1))]))
+
+    assert status.arguments == ["meltano run tap-weather target-postgres"]
+    assert status.pipeline_generation == 1
+
+
+def test_a_start_that_takes_long_is_told_and_forgotten_once_it_is_made() -> None:
+    slow = a_situation(JOB, runs=[a_run()], warnings={a_run().uid: Warnings("exceeded quota")})
+    told = written(slow)
+    assert (told.phase, told.reason) == ("RUNNING", "Rejected")
+
+    started = written(replace(slow, jobs=[replace(JOB, status=told)], pods=[a_pod()]))
+
+    assert (started.phase, started.reason) == ("RUNNING", "Running")
+
+
+@pytest.mark.parametrize(
+    ("situation", "phase", "seen"),
+    [
+        pytest.param(a_situation(JOB, runs=[a_run()], pods=[OVER]), "COMPLETE", {"Succeeded": "True"}, id="success"),
+        pytest.param(
+            a_situation(JOB, runs=[a_run(finish=failed())], pods=[a_pod(ended=an_end(3))]),
+            "ERROR", {"Succeeded": "False", "Stalled": "True"}, id="failure",
+        ),
+    ],
+)  # fmt: skip
+def test_a_job_whose_run_is_over_has_ended(situation: Situation, phase: str, seen: dict[str, str]) -> None:
+    status = written(situation)
+
+    assert (status.phase, conditions(status)) == (phase, seen)
+    assert status.end_time == at(19), "when the container ended, not when we looked"
+
+
+def test_a_failure_that_may_be_retried_goes_on_running() -> None:
+    status = written(a_situation(JOB, runs=[a_run()], pods=[a_pod(ended=an_end(3))]))
+
+    assert status.phase is Phase.RUNNING
+
+
+def test_the_log_is_part_of_the_end() -> None:
+    situation = a_situation(JOB, runs=[a_run()], pods=[OVER], logs={OVER.uid: PodLog("a\nb\n")})
+
+    assert written(situation).log_tail == "a\nb"
+
+
+def test_a_job_that_must_not_run_is_an_error() -> None:
+    pipeline = a_pipeline(protectedProperties=["tap-x.host"])
+
+    status = written(a_situation(a_job(properties={"tap-x.host": "evil"}), pipeline=pipeline))
+
+    assert (status.phase, status.reason, status.task_name) == ("ERROR", "InvalidConfiguration", None)
+
+
+def test_a_job_whose_run_is_gone_is_unknown_and_never_run_again() -> None:
+    told = replace(JOB, status=JobStatus(phase=Phase.RUNNING, task_name="weather-r1"))
+
+    status = written(a_situation(told, live_runs={"weather-r1": None}))
+
+    assert (status.phase, status.reason, status.task_name) == ("UNKNOWN", "ResultLost", "weather-r1")
+    assert conditions(status) == {"Succeeded": "False", "Stalled": "True"}
+
+
+def test_a_job_that_is_being_deleted_is_left_alone() -> None:
+    assert plan(a_situation(replace(JOB, deleting=True))).actions == []
+
+
+def test_a_refused_run_is_told_and_asked_for_again_later() -> None:
+    refused = a_situation(JOB, refusals={JOB.uid: Refusal("exceeded quota", at(34))})
+
+    assert written(refused).reason == "Rejected"
+    assert plan(refused).look_again == timedelta(seconds=4)
+    assert isinstance(plan(replace(refused, now=at(34))).actions[0], CreateRun)
+
+
+def test_a_job_without_a_pipeline_waits() -> None:
+    situation = replace(a_situation(JOB), pipeline=None)
+
+    assert written(situation).reason == "PipelineNotFound"
+    assert plan(situation).when_idle == []
+
+
+def test_transition_times_stay_while_the_verdict_does() -> None:
+    before = replace(JOB, status=written(a_situation(JOB, runs=[a_run()], now=3)))
+
+    after = written(a_situation(before, runs=[a_run()], pods=[OVER], now=99))
+    times = {condition.type: condition.last_transition_time for condition in after.conditions or []}
+    slow = written(a_situation(before, runs=[a_run()], now=99, warnings={a_run().uid: Warnings("slow")}))
+
+    assert times == {"Succeeded": at(99)}
+    assert {condition.last_transition_time for condition in slow.conditions or []} == {at(3)}
+
+
+# --- the Pipeline's own status
+
+
+def test_a_new_pipeline_is_ready() -> None:
+    status = summary(a_situation())
+
+    assert conditions(status) == {"Ready": "True"}
+    assert (status.observed_generation, status.queued_jobs, status.last_job) == (1, 0, None)
+
+
+def test_an_unreadable_pipeline_is_stalled_with_what_is_wrong() -> None:
+    status = summary(a_situation(pipeline=replace(a_pipeline(), spec=None, problem="spec.image: missing")))
+
+    assert conditions(status) == {"Ready": "False", "Stalled": "True"}
+    assert "spec.image: missing" in (status.conditions or [])[0].message
+
+
+def test_a_pipeline_names_its_active_job_and_counts_the_others() -> None:
+    status = summary(a_situation(JOB, a_job("job-2", created=1), runs=[a_run(4)]))
+
+    assert status.active_job is not None
+    assert (status.active_job.name, status.queued_jobs, status.last_run_number) == ("job-1", 1, 4)
+
+
+def ended(name: str, phase: Phase) -> Job:
+    status = JobStatus(phase=phase, exit_code=3, start_time=at(0), end_time=at(19))
+    return replace(a_job(name), status=status)
+
+
+def test_a_pipeline_tells_its_last_job_and_stays_ready_when_that_failed() -> None:
+    job = ended("job-1", Phase.ERROR)
+    situation = a_situation(runs=[a_run(finish=failed())], ended_jobs={job.uid: job})
+
+    status = summary(situation)
+
+    assert status.last_job is not None
+    assert (status.last_job.name, status.last_job.exit_code) == ("job-1", 3)
+    assert conditions(status) == {"Ready": "True", "LastJobSucceeded": "False"}
+    assert status.last_successful_time is None
+    assert plan(replace(situation, pipeline=a_pipeline(status=status))).when_idle == [], "and is then at rest"
+
+
+def test_a_pipeline_remembers_its_last_success() -> None:
+    job = ended("job-1", Phase.COMPLETE)
+
+    status = summary(a_situation(runs=[a_run(finish=succeeded())], ended_jobs={job.uid: job}))
+
+    assert status.last_successful_time == at(19)
+
+
+# --- what is read live before a decision
+
+TOLD = replace(JOB, status=JobStatus(phase=Phase.RUNNING, task_name="weather-r1"))
+SLOW_POD = a_pod(phase="Pending", created=at(0))
+
+
+@pytest.mark.parametrize(
+    ("situation", "question"),
+    [
+        pytest.param(a_situation(TOLD), LiveRun("weather-r1"), id="is the run really gone"),
+        pytest.param(
+            a_situation(JOB, pipeline=a_pipeline(status=PipelineStatus(last_run_number=4)), runs=[a_run(2, job="x")]),
+            LiveRun("weather-r4"), id="who has the number that was given last",
+        ),
+        pytest.param(
+            a_situation(JOB, runs=[a_run(finish=failed())]), LivePods(a_run(finish=failed())), id="are its pods gone"
+        ),
+        pytest.param(a_situation(JOB, runs=[a_run()], pods=[OVER]), LogOf(OVER.name, OVER.uid), id="what did it say"),
+        pytest.param(a_situation(JOB, runs=[a_run()]), WarningsAbout(a_run().uid), id="why is there no pod"),
+        pytest.param(
+            a_situation(JOB, runs=[a_run()], pods=[SLOW_POD]), WarningsAbout(SLOW_POD.uid), id="why does it not start"
+        ),
+        pytest.param(a_situation(runs=[a_run()]), EndedJob("job-1", JOB.uid), id="how did the last Job end"),
+    ],
+)  # fmt: skip
+def test_is_asked_before_a_decision(situation: Situation, question: object) -> None:
+    assert question in open_questions(situation)
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [
+        pytest.param(a_situation(JOB), id="a fresh Job"),
+        pytest.param(a_situation(JOB, runs=[a_run()], pods=[a_pod()]), id="a Job at work"),
+        pytest.param(a_situation(TOLD, live_runs={"weather-r1": None}), id="a run known to be gone"),
+        pytest.param(
+            a_situation(JOB, runs=[a_run()], pods=[OVER], logs={OVER.uid: PodLog(None)}), id="a log known to be lost"
+        ),
+        pytest.param(
+            a_situation(JOB, runs=[a_run(finish=failed())], live_pods=frozenset({"weather-r1"})), id="pods known gone"
+        ),
+    ],
+)
+def test_nothing_is_asked_about(situation: Situation) -> None:
+    assert open_questions(situation) == []

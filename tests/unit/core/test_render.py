@@ -1,0 +1,335 @@
+"""The run's manifest, and the two wrappers that its container may start with."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import a_job, a_pipeline
+from elt_operator.core import render
+from elt_operator.core.situation import Pipeline
+
+
+def a_manifest(pipeline: Pipeline | None = None, number: int = 1, **job: Any) -> dict[str, Any]:
+    return render.run(pipeline or a_pipeline(), a_job(**job), number, default_timeout_seconds=3600)
+
+
+def pod(manifest: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = manifest["spec"]["template"]["spec"]
+    return found
+
+
+def container(manifest: dict[str, Any]) -> dict[str, Any]:
+    (only,) = pod(manifest)["containers"]
+    return dict(only)
+
+
+def environment(manifest: dict[str, Any]) -> dict[str, Any]:
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container(manifest)["env"]}
+
+
+def test_a_run_as_a_whole() -> None:
+    pipeline = a_pipeline(command=["load"], noRetryExitCodes=[9, 2], maxRetries=2, generation=7)
+
+    assert a_manifest(pipeline, 3, arguments=["--all"]) == {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": "weather-r3",
+            "namespace": "default",
+            "labels": {
+                "app.kubernetes.io/managed-by": "elt-operator",
+                "elt-operator.io/pipeline": "weather",
+                "elt-operator.io/job": "job-1",
+                "elt-operator.io/run-number": "3",
+            },
+            "annotations": {"elt-operator.io/pipeline-generation": "7"},
+            "ownerReferences": [
+                {
+                    "apiVersion": "elt-operator.io/v1alpha1",
+                    "kind": "Job",
+                    "name": "job-1",
+                    "uid": "job-1-uid",
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": 2,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"containerName": "elt", "operator": "In", "values": [2, 9]},
+                    },
+                ]
+            },
+            "template": {
+                "metadata": {
+                    "labels": {
+                        "app.kubernetes.io/managed-by": "elt-operator",
+                        "elt-operator.io/pipeline": "weather",
+                        "elt-operator.io/job": "job-1",
+                        "elt-operator.io/run-number": "3",
+                    }
+                },
+                "spec": {
+                    "restartPolicy": "Never",
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "terminationGracePeriodSeconds": 30,
+                    "activeDeadlineSeconds": 3600,
+                    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                    "containers": [
+                        {
+                            "name": "elt",
+                            "image": "elt:1",
+                            "command": ["load"],
+                            "args": ["--all"],
+                            "env": [
+                                {"name": "MELTANO_AUTO_INSTALL", "value": "false"},
+                                {"name": "MELTANO_CLI_DISABLE_VERSION_CHECK", "value": "true"},
+                                {"name": "MELTANO_CLI_LOG_FORMAT", "value": "json"},
+                                {"name": "MELTANO_SEND_ANONYMOUS_USAGE_STATS", "value": "false"},
+                                {"name": "PYTHONUNBUFFERED", "value": "1"},
+                                {"name": "MELTANO_RUN_STATE_ID_SUFFIX", "value": "default-weather"},
+                                {"name": "ELT_NAMESPACE", "value": "default"},
+                                {"name": "ELT_PIPELINE", "value": "weather"},
+                                {"name": "ELT_JOB", "value": "job-1"},
+                                {"name": "ELT_RUN_NUMBER", "value": "3"},
+                                {"name": "ELT_FULL_REFRESH", "value": "false"},
+                                {"name": "MELTANO_RUN_ID", "value": "job-1-uid"},
+                            ],
+                            "terminationMessagePolicy": "FallbackToLogsOnError",
+                            "securityContext": {
+                                "allowPrivilegeEscalation": False,
+                                "capabilities": {"drop": ["ALL"]},
+                                "readOnlyRootFilesystem": False,
+                            },
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+def test_the_nearer_word_wins_in_the_environment() -> None:
+    pipeline = a_pipeline(
+        properties={"meltano.cli.log_format": "plain", "tap-x.a": "pipeline", "tap-x.b": "pipeline", "tap-x.c": "x"},
+        env=[{"name": "TAP_X_C", "value": "env"}, {"name": "TAP_X_A", "valueFrom": {"fieldRef": {"fieldPath": "f"}}}],
+    )
+
+    found = environment(a_manifest(pipeline, properties={"tap-x.a": "job", "tap-x.b": 5}, fullRefresh=True))
+
+    assert found["MELTANO_CLI_LOG_FORMAT"] == "plain"
+    assert found["TAP_X_A"] == {"fieldRef": {"fieldPath": "f"}}
+    assert (found["TAP_X_B"], found["TAP_X_C"]) == ("5", "env")
+    assert (found["MELTANO_RUN_FULL_REFRESH"], found["ELT_FULL_REFRESH"]) == ("true", "true")
+    assert "MELTANO_RUN_FULL_REFRESH" not in environment(a_manifest())
+
+
+def test_kubernetes_expands_nothing_but_the_pipelines_own_command() -> None:
+    own = a_pipeline(command=["load", "$(ELT_JOB)"], properties={"tap-x.a": "$(HOME) $$"})
+
+    assert container(a_manifest(own, arguments=["$(PASSWORD)"]))["command"] == ["load", "$(ELT_JOB)"]
+    assert container(a_manifest(own, arguments=["$(PASSWORD)"]))["args"] == ["$$(PASSWORD)"]
+    assert environment(a_manifest(own))["TAP_X_A"] == "$$(HOME) $$$$"
+    script = container(a_manifest(a_pipeline(script="echo $(date) $$"), arguments=["$1"]))
+    assert script["args"] == ["echo $$(date) $$$$", "script", "$$1"]
+
+
+@pytest.mark.parametrize("wrapper", [render.ACTIONS_WRAPPER, render.SCRIPT_WRAPPER])
+def test_kubernetes_has_nothing_to_expand_in_a_wrapper(wrapper: str) -> None:
+    assert "$$" not in wrapper
+    assert "$(" not in wrapper
+
+
+@pytest.mark.parametrize(
+    ("timeout", "deadline"),
+    [
+        pytest.param({}, 3600, id="the operator's own"),
+        pytest.param({"timeoutSeconds": 60}, 60, id="the Pipeline's"),
+        pytest.param({"timeoutSeconds": 0}, None, id="none"),
+    ],
+)
+def test_the_deadline_is(timeout: dict[str, Any], deadline: int | None) -> None:
+    assert pod(a_manifest(a_pipeline(**timeout))).get("activeDeadlineSeconds") == deadline
+
+
+def test_volumes_and_mounts() -> None:
+    volumes = [
+        {"name": "state", "mountPath": "/state", "subPath": "a", "persistentVolumeClaim": {"claimName": "c"}},
+        {"name": "keys", "mountPath": "/keys", "readOnly": True, "secret": {"secretName": "s"}},
+    ]
+
+    manifest = a_manifest(a_pipeline(volumes=volumes, pod={"readOnlyRootFilesystem": True}))
+
+    assert pod(manifest)["volumes"] == [
+        {"name": "state", "persistentVolumeClaim": {"claimName": "c"}},
+        {"name": "keys", "secret": {"secretName": "s"}},
+        {"name": "elt-tmp", "emptyDir": {}},
+    ]
+    assert container(manifest)["volumeMounts"] == [
+        {"name": "state", "mountPath": "/state", "subPath": "a"},
+        {"name": "keys", "mountPath": "/keys", "readOnly": True},
+        {"name": "elt-tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's
+    ]
+
+
+def test_a_users_own_tmp_stays() -> None:
+    volumes = [{"name": "mine", "mountPath": "/tmp/", "emptyDir": {}}]  # noqa: S108 - the pod's
+
+    manifest = a_manifest(a_pipeline(volumes=volumes, pod={"readOnlyRootFilesystem": True}))
+
+    assert [volume["name"] for volume in pod(manifest)["volumes"]] == ["mine"]
+
+
+def test_pod_settings_arrive_and_the_operators_labels_win() -> None:
+    settings = {
+        "serviceAccountName": "loader",
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "elt", "operator": "Exists"}],
+        "priorityClassName": "low",
+        "runAsUser": 1000,
+        "fsGroup": 1000,
+        "runAsNonRoot": False,
+        "labels": {"team": "data", "elt-operator.io/job": "forged"},
+        "annotations": {"note": "x"},
+    }
+
+    manifest = a_manifest(a_pipeline(pod=settings, imagePullSecrets=[{"name": "registry"}]))
+
+    assert {name: pod(manifest)[name] for name in ("serviceAccountName", "nodeSelector", "priorityClassName")} == {
+        "serviceAccountName": "loader",
+        "nodeSelector": {"disk": "ssd"},
+        "priorityClassName": "low",
+    }
+    assert pod(manifest)["imagePullSecrets"] == [{"name": "registry"}]
+    assert pod(manifest)["securityContext"]["runAsNonRoot"] is False
+    labels = manifest["spec"]["template"]["metadata"]["labels"]
+    assert (labels["team"], labels["elt-operator.io/job"]) == ("data", "job-1")
+
+
+@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", fullmatch=True), st.integers(1, 10**9))
+def test_a_runs_number_can_be_read_from_its_name(pipeline: str, number: int) -> None:
+    assert render.number_of(pipeline, render.run_name(pipeline, number)) == number
+
+
+@pytest.mark.parametrize("name", ["weather", "weather-r", "weather-r0", "weather-r01", "weather-rx", "other-r1"])
+def test_a_strangers_name_has_no_number(name: str) -> None:
+    assert render.number_of("weather", name) is None
+
+
+def test_what_was_started_is_told_for_people() -> None:
+    job = a_job(arguments=["--all"]).spec
+    assert job is not None
+    told = [a_pipeline(actions=["run a b", "invoke c"]), a_pipeline(script="x"), a_pipeline(command=["y"])]
+
+    assert [render.started_arguments(pipeline.spec, job) for pipeline in told if pipeline.spec] == [
+        ["meltano run a b --all", "meltano invoke c --all"],
+        ["script", "--all"],
+        ["y", "--all"],
+    ]
+
+
+# --- the wrappers, run by a real bash; `meltano` is a script that notes how it was called
+
+
+@pytest.fixture
+def meltano(tmp_path: Path) -> Path:
+    """A program of the name `meltano`: notes its arguments, and does what the action's first word says."""
+    program = tmp_path / "meltano"
+    program.write_text(
+        f"""#!/bin/bash
+printf '<%s>' "$@" >> {tmp_path}/calls; echo >> {tmp_path}/calls
+case "$1" in fail) exit 77;; hang) trap 'exit 143' TERM; echo ready; sleep 30 & wait;; esac
+"""
+    )
+    program.chmod(0o755)
+    return program
+
+
+def start(command: list[str], **where: Any) -> "subprocess.Popen[str]":
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **where)
+
+
+def actions(meltano: Path, *parameters: str) -> tuple[int, list[str]]:
+    path = {"PATH": f"{meltano.parent}:{os.environ['PATH']}"}
+    ended = start(["bash", "-c", render.ACTIONS_WRAPPER, "elt", *parameters], env=path, cwd=meltano.parent)
+    ended.communicate(timeout=20)
+    return ended.returncode, (meltano.parent / "calls").read_text().splitlines()
+
+
+def test_actions_run_in_order_and_stop_at_the_first_failure(meltano: Path) -> None:
+    assert actions(meltano, "3", "run a", "fail", "run b") == (77, ["<run><a>", "<fail>"])
+
+
+def test_actions_are_words_and_never_code(meltano: Path) -> None:
+    code, calls = actions(meltano, "1", 'run * $(touch x) ; `id` "q q" $HOME')
+
+    assert code == 0
+    assert calls == ['<run><*><$(touch><x)><;><`id`><"q><q"><$HOME>']
+    assert not (meltano.parent / "x").exists()
+
+
+def test_arguments_stay_whole_and_go_to_each_action(meltano: Path) -> None:
+    assert actions(meltano, "2", "run a", "run b", "x y", "*")[1] == ["<run><a><x y><*>", "<run><b><x y><*>"]
+
+
+def test_an_action_is_told_to_end_and_none_follows(meltano: Path) -> None:
+    path = {"PATH": f"{meltano.parent}:{os.environ['PATH']}"}
+    with start(["bash", "-c", render.ACTIONS_WRAPPER, "elt", "2", "hang", "run b"], env=path) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+
+        running.send_signal(signal.SIGTERM)
+
+        assert running.wait(timeout=10) == 143
+    assert (meltano.parent / "calls").read_text() == "<hang>\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "code", "output"),
+    [
+        pytest.param("echo fine", [], 0, "fine\n", id="fine"),
+        pytest.param("false; echo on", [], 1, "", id="ends at the first failure"),
+        pytest.param("false | true; echo on", [], 1, "", id="a pipe fails with any part"),
+        pytest.param('printf "<%s>" "$@"', ["a b", "*", "$x"], 0, "<a b><*><$x>", id="arguments as they are"),
+        pytest.param("exit 9", [], 9, "", id="its own code, and nothing more said"),
+    ],
+)
+def test_a_script_ends(script: str, arguments: list[str], code: int, output: str) -> None:
+    ended = start(["bash", "-c", render.SCRIPT_WRAPPER, "elt", script, "script", *arguments])
+
+    assert ended.communicate(timeout=20)[0] == output
+    assert ended.returncode == code
+
+
+def test_an_unset_variable_ends_a_script() -> None:
+    ended = start(["bash", "-c", render.SCRIPT_WRAPPER, "elt", "echo $nothing; echo on", "script"])
+
+    assert "unbound variable" in ended.communicate(timeout=20)[0]
+    assert ended.returncode != 0
+
+
+def test_a_script_is_told_to_end_with_all_it_started() -> None:
+    script = "bash -c 'trap \"echo child told; exit\" TERM; echo ready; sleep 30 & wait' & wait"
+    running = start(["bash", "-c", render.SCRIPT_WRAPPER, "elt", script, "script"])
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+
+    running.send_signal(signal.SIGTERM)
+
+    assert "child told" in running.communicate(timeout=10)[0]
+    assert running.returncode == 143

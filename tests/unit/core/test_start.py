@@ -1,0 +1,100 @@
+"""Why a run has not started yet."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from builders import a_job, a_pod, a_run, a_situation, an_end, succeeded
+from elt_operator.core import start
+from elt_operator.core.situation import Pod, Situation, Warnings
+
+RUN = a_run(created=0)
+
+
+def waiting(**state: Any) -> Pod:
+    return a_pod(phase="Pending", **{"created": RUN.created, **state})
+
+
+def seen(*pods: Pod, now: float = 30, warning: str = "") -> Situation:
+    about = pods[-1].uid if pods else RUN.uid
+    return a_situation(a_job(), runs=[RUN], pods=pods, now=now, warnings={about: Warnings(warning)})
+
+
+PULL = 'failed to pull and unpack image "x": not found'
+
+
+@pytest.mark.parametrize(
+    ("situation", "reason", "words"),
+    [
+        pytest.param(seen(a_pod()), None, "", id="started"),
+        pytest.param(seen(a_pod(ended=an_end(1))), None, "", id="ended"),
+        pytest.param(seen(waiting(), now=4), None, "", id="not late yet"),
+        pytest.param(seen(), "Starting", "not there yet", id="no pod"),
+        pytest.param(seen(warning="exceeded quota: pods"), "Rejected", "exceeded quota: pods", id="pod refused"),
+        pytest.param(
+            seen(waiting(unschedulable="0/3 nodes are available")), "Unschedulable", "0/3 nodes", id="no node"
+        ),
+        pytest.param(
+            seen(waiting(waiting_reason="ErrImagePull", waiting_message=PULL)), "ImagePullFailed", PULL, id="no image"
+        ),
+        pytest.param(seen(waiting(waiting_reason="InvalidImageName")), "ImagePullFailed", "InvalidImageName", id="?"),
+        pytest.param(
+            seen(waiting(waiting_reason="CreateContainerConfigError", waiting_message='secret "s" not found')),
+            "StartError", 'secret "s" not found', id="no secret",
+        ),
+        pytest.param(
+            seen(waiting(waiting_reason="ContainerCreating"), warning="MountVolume.SetUp failed"),
+            "Starting", "MountVolume.SetUp failed", id="no volume",
+        ),
+        pytest.param(seen(waiting()), "Starting", "is being started on its node.", id="just slow"),
+    ],
+)  # fmt: skip
+def test_a_start_is_held_up_by(situation: Situation, reason: str | None, words: str) -> None:
+    found = start.delay(situation, RUN)
+
+    assert (found and found.reason) == reason
+    assert words in (found.message if found else "")
+
+
+def test_a_pull_and_the_pause_before_the_next_one_are_told_alike() -> None:
+    backing_off = f'Back-off pulling image "x": ErrImagePull: {PULL}'
+    told = [
+        start.delay(seen(waiting(waiting_reason=reason, waiting_message=message)), RUN)
+        for reason, message in (("ErrImagePull", PULL), ("ImagePullBackOff", backing_off))
+    ]
+
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("situation", "asked"),
+    [
+        pytest.param(seen(now=4), False, id="not late yet"),
+        pytest.param(seen(), True, id="no pod"),
+        pytest.param(seen(waiting(waiting_reason="ContainerCreating")), True, id="silent kubelet"),
+        pytest.param(seen(waiting(waiting_reason="ErrImagePull")), False, id="the kubelet says why"),
+        pytest.param(seen(waiting(unschedulable="no node")), False, id="the scheduler says why"),
+        pytest.param(seen(a_pod()), False, id="started"),
+    ],
+)
+def test_warnings_are_read_only_where_nothing_else_says_why(situation: Situation, asked: bool) -> None:
+    assert start.needs_warnings(situation, RUN) is asked
+
+
+@pytest.mark.parametrize(
+    ("situation", "seconds"),
+    [
+        pytest.param(seen(now=2), 3, id="when patience ends"),
+        pytest.param(seen(now=5), 10, id="then every 10 s"),
+        pytest.param(seen(a_pod()), None, id="never, once it has started"),
+    ],
+)
+def test_the_next_look(situation: Situation, seconds: int | None) -> None:
+    assert start.next_look(situation, RUN) == (None if seconds is None else timedelta(seconds=seconds))
+
+
+def test_a_closed_run_is_not_waited_for() -> None:
+    closed = a_run(finish=succeeded())
+
+    assert start.next_look(a_situation(runs=[closed]), closed) is None

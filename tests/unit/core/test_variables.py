@@ -1,0 +1,30 @@
+"""Properties and the environment variables they become."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elt_operator.api.pipeline import PROPERTY_NAME, RESERVED_PROPERTY
+from elt_operator.core.variables import variable
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tap-weather.start_date", "TAP_WEATHER_START_DATE"),
+        ("a", "A"),
+        ("target-x.schema.name", "TARGET_X_SCHEMA_NAME"),
+    ],
+)
+def test_a_property_becomes(name: str, expected: str) -> None:
+    assert variable(name) == expected
+
+
+@given(st.from_regex(PROPERTY_NAME.rstrip("$"), fullmatch=True))
+def test_what_the_api_server_lets_through_steers_no_process(name: str) -> None:
+    found = variable(name)
+
+    reserved = found in {"PATH", "HOME", "MELTANO_RUN_ID"} or found.startswith(("KUBERNETES_", "LD_", "ELT_", "PYTHON"))
+    assert reserved == bool(re.match(RESERVED_PROPERTY, name))

@@ -1,0 +1,79 @@
+"""The cache remembers what is newest, and only what is still of use."""
+
+from typing import Any
+
+from builders import KEY
+from elt_operator.kube.cache import Cache
+
+
+def a_job(version: int, phase: str = "QUEUED", *, pipeline: str = KEY.pipeline, uid: str = "uid") -> dict[str, Any]:
+    return {
+        "metadata": {"name": "job-1", "namespace": KEY.namespace, "uid": uid, "resourceVersion": str(version)},
+        "spec": {"pipelineName": pipeline},
+        "status": {"phase": phase},
+    }
+
+
+def phases(cache: Cache) -> list[str]:
+    return [job.status.phase.value for job in cache.jobs.of(KEY)]
+
+
+def test_the_newest_version_stays() -> None:
+    cache = Cache()
+
+    assert cache.jobs.take(a_job(5, "RUNNING")) == KEY
+    cache.jobs.take(a_job(4, "QUEUED"))
+
+    assert phases(cache) == ["RUNNING"]
+
+
+def test_an_ended_job_goes_and_an_older_word_does_not_bring_it_back() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5, "RUNNING"))
+
+    assert cache.jobs.take(a_job(6, "COMPLETE")) == KEY, "so that its Pipeline is looked at"
+    cache.jobs.take(a_job(5, "RUNNING"))
+
+    assert phases(cache) == []
+
+
+def test_a_deleted_object_goes() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5))
+
+    assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) == KEY
+    assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) is None
+    assert cache.all_keys() == set()
+
+
+def test_a_complete_list_shows_what_is_gone() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5, uid="gone"))
+    cache.jobs.take(a_job(6, uid="kept"))
+    known = cache.jobs.uids()
+    cache.jobs.take(a_job(7, uid="came meanwhile"))
+
+    cache.jobs.sync([a_job(6, uid="kept")], known)
+
+    assert {job.uid for job in cache.jobs.of(KEY)} == {"kept", "came meanwhile"}
+
+
+def test_an_object_that_moves_to_another_pipeline_leaves_the_first() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5))
+
+    moved = cache.jobs.take(a_job(6, pipeline="other"))
+
+    assert moved is not None
+    assert moved.pipeline == "other"
+    assert cache.jobs.of(KEY) == []
+
+
+def test_versions_that_are_no_numbers_are_taken_as_they_come() -> None:
+    cache = Cache()
+    body = a_job(0)
+    body["metadata"]["resourceVersion"] = "opaque"
+
+    cache.jobs.take(body)
+
+    assert phases(cache) == ["QUEUED"]

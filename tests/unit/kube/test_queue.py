@@ -1,0 +1,81 @@
+"""Each key at most once in the queue, one worker for each, later and later after failures."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from elt_operator.kube.queue import FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS, WorkQueue
+
+
+@asynccontextmanager
+async def workers(queue: WorkQueue[str], look_at: object, count: int = 3) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(queue.work(look_at)) for _ in range(count)]  # type: ignore[arg-type]  # a test's own
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_key_that_waits_is_looked_at_once() -> None:
+    queue, seen, done = WorkQueue[str](), list[str](), asyncio.Event()
+
+    async def look_at(key: str) -> None:
+        seen.append(key)
+        if key == "end":
+            done.set()
+
+    for key in ("a", "a", "b", "a", "end"):
+        queue.add(key)
+    assert not queue.idle
+    async with workers(queue, look_at, 1):
+        await asyncio.wait_for(done.wait(), 5)
+
+    assert seen == ["a", "b", "end"]
+    assert queue.idle
+
+
+async def test_a_key_is_never_with_two_workers_but_looked_at_again_afterwards() -> None:
+    queue, at_work, visits, done = WorkQueue[str](), 0, 0, asyncio.Event()
+
+    async def look_at(key: str) -> None:
+        nonlocal at_work, visits
+        at_work, visits = at_work + 1, visits + 1
+        assert at_work == 1
+        if visits == 1:
+            queue.add(key)
+            queue.add(key)
+        await asyncio.sleep(0)
+        at_work -= 1
+        if visits == 2:
+            done.set()
+
+    queue.add("a")
+    async with workers(queue, look_at):
+        await asyncio.wait_for(done.wait(), 5)
+
+    assert visits == 2
+
+
+async def test_the_earlier_of_two_delays_counts() -> None:
+    queue, done = WorkQueue[str](), asyncio.Event()
+
+    async def look_at(_key: str) -> None:
+        done.set()
+
+    queue.add_after("a", 60)
+    queue.add_after("a", 0.01)
+    queue.add_after("a", 30)
+    async with workers(queue, look_at):
+        await asyncio.wait_for(done.wait(), 5)
+    queue.close()
+
+
+def test_back_off_doubles_up_to_a_minute_and_is_forgotten_after_a_success() -> None:
+    queue = WorkQueue[str]()
+
+    waits = [queue.back_off_seconds("a") for _ in range(12)]
+
+    longest = [min(FIRST_BACK_OFF_SECONDS * 2**n, LONGEST_BACK_OFF_SECONDS) for n in range(12)]
+    assert all(most / 2 <= wait <= most for wait, most in zip(waits, longest, strict=True))
+    queue.succeeded("a")
+    assert queue.back_off_seconds("a") <= FIRST_BACK_OFF_SECONDS

@@ -1,0 +1,141 @@
+"""Plans carried out against a cluster that says no."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import KEY, at
+from elt_operator.core.situation import Key
+from elt_operator.kube.cache import Cache
+from elt_operator.kube.client import ApiError
+from elt_operator.kube.queue import WorkQueue
+from elt_operator.kube.reconciler import Reconciler, merge_patch
+from fakes.cluster import FakeCluster
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
+STATUS = st.dictionaries(
+    st.sampled_from("abc"),
+    VALUES.filter(lambda value: value is not None) | st.dictionaries(st.sampled_from("xyz"), st.integers()),
+)
+
+
+def applied(target: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch as RFC 7386 writes it down."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = applied(result.get(name), value)
+    return result
+
+
+@given(stored=STATUS, wanted=STATUS)
+def test_a_patch_leads_from_one_status_to_the_other(stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+    assert applied(stored, merge_patch(stored, wanted)) == wanted
+
+
+@given(status=STATUS)
+def test_nothing_new_makes_an_empty_patch(status: dict[str, Any]) -> None:
+    assert merge_patch(status, status) == {}
+
+
+class World:
+    """One operator before a fake cluster, at a time of its own."""
+
+    def __init__(self) -> None:
+        self.cluster = FakeCluster()
+        self.cache = Cache()
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.now: datetime = at(1000)
+        self.cluster.create("pipelines", KEY.pipeline, spec={"image": "elt:1", "command": ["true"]})
+        self.cluster.create("jobs", "job-1", spec={"pipelineName": KEY.pipeline})
+
+    async def look(self) -> None:
+        for event, kind, body in self.cluster.history:
+            getattr(self.cache, kind).take_event({"type": event, "object": body})
+        self.cluster.history.clear()
+        await Reconciler(self.cluster, self.cache, self.queue, lambda: self.now, 3600).look_at(KEY)
+        self.queue.close()
+
+    def job(self) -> dict[str, Any]:
+        status: dict[str, Any] = self.cluster.objects["jobs", "job-1"].get("status", {})
+        return status
+
+
+async def test_a_refused_run_is_told_then_asked_for_again() -> None:
+    world = World()
+    world.cluster.quota_full = True
+    await world.look()
+    await world.look()
+    assert world.job()["reason"] == "Rejected"
+    assert "exceeded quota" in world.job()["conditions"][0]["message"]
+
+    world.cluster.quota_full, world.now = False, at(1010)
+    await world.look()
+
+    assert ("runs", "weather-r1") in world.cluster.objects
+
+
+async def test_a_strangers_name_is_skipped() -> None:
+    world = World()
+    world.cluster.create("runs", "weather-r1", spec={})
+    world.cluster.history.pop()  # it has no label of ours, so no watch tells of it
+
+    await world.look()
+    await world.look()
+
+    assert world.cluster.objects["runs", "weather-r2"]["metadata"]["ownerReferences"]
+    assert "ownerReferences" not in world.cluster.objects["runs", "weather-r1"]["metadata"]
+
+
+async def test_our_own_run_is_found_again_behind_a_stale_cache() -> None:
+    world = World()
+    await world.look()
+    world.cache.runs = Cache().runs  # as if its event had never come
+    world.cluster.history.clear()
+
+    await world.look()
+    await world.look()
+
+    assert world.cluster.runs_created == {world.cluster.objects["jobs", "job-1"]["metadata"]["uid"]: 1}
+    assert world.job()["phase"] == "RUNNING"
+
+
+async def test_a_status_that_changed_meanwhile_is_read_again() -> None:
+    world = World()
+    await world.look()
+    job = world.cluster.objects["jobs", "job-1"]
+    world.cluster.store("jobs", {**job, "metadata": {**job["metadata"], "annotations": {"touched": "yes"}}})
+    world.cluster.history.clear()
+
+    await world.look()
+    assert not world.queue.idle, "it is looked at again at once"
+    await world.look()
+
+    assert world.job()["phase"] == "RUNNING"
+
+
+async def test_an_outage_is_a_line_and_a_later_look(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+
+    async def away(*_: object) -> None:
+        raise ApiError(503, "ServiceUnavailable", "apiserver is shutting down")
+
+    monkeypatch.setattr(world.cluster, "create_run", away)
+
+    with caplog.at_level(logging.WARNING):
+        await world.look()
+
+    (line,) = caplog.records
+    assert "trying again in" in line.message
+    assert "apiserver is shutting down" in line.message
+    assert line.exc_info is None
