@@ -126,8 +126,13 @@ demo: ## Set up everything and run the demo: a real ELT run on a real Kubernetes
 e2e: setup ## Run the tests on the cluster, which is brought up if it is not there
 	@$(CLUSTER_TOOL) up
 	@$(MAKE) --no-print-directory images install
-	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m "not alone" -n 4
+	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m "not alone and not serial" -n 4
 	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m alone -n 3
+	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m serial
+
+.PHONY: record
+record: ## Record what the API server says of each ending, for the unit tests (the cluster is up, the operator installed)
+	@$(ON_CLUSTER) RECORD_ENDINGS=tests/unit/recorded $(BIN)/pytest -q tests/e2e -k test_a_job_ends -m "not alone" -n 4
 
 .PHONY: test
 test: check e2e ## Run all tests: the fast ones first, then those on the cluster

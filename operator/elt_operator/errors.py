@@ -6,7 +6,7 @@ class OperatorError(Exception):
 
 
 class Stale(OperatorError):
-    """Our view of the cluster is out of date: look again at once."""
+    """Our view of the cluster is out of date: look again in a moment."""
 
 
 class Refused(OperatorError):

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from elt_operator.core.situation import Limits
+
 
 class Settings(BaseSettings):
     """What an administrator may set, each as ``ELT_OPERATOR_<NAME>``."""
@@ -17,6 +19,15 @@ class Settings(BaseSettings):
     default_timeout_seconds: Annotated[int, Field(ge=0)] = 3600
     """Limit of one attempt, in seconds, for Pipelines without timeoutSeconds; 0: none."""
 
+    pipeline_wait_seconds: Annotated[int, Field(ge=1)] = 600
+    """How long a Job waits for a Pipeline that does not exist, in seconds, before it is an ERROR."""
+
+    run_retention_seconds: Annotated[int, Field(ge=0)] = 3600
+    """How long a run, its pods and their logs are kept, in seconds, once the Job tells how it ended."""
+
+    audit_seconds: Annotated[int, Field(ge=1)] = 300
+    """How often everything is listed to repair what the watches missed, and the history is pruned, in seconds."""
+
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """How many Pipelines are looked at side by side."""
 
@@ -25,6 +36,11 @@ class Settings(BaseSettings):
 
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """TCP port of /healthz on all addresses; 0: none."""
+
+    @property
+    def limits(self) -> Limits:
+        """What decisions have to keep to."""
+        return Limits(self.default_timeout_seconds, self.pipeline_wait_seconds, self.run_retention_seconds)
 
     @property
     def namespaces(self) -> list[str]:

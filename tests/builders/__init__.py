@@ -5,7 +5,8 @@ from typing import Any
 
 from elt_operator.api.job import JobSpec, JobStatus
 from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
-from elt_operator.core.situation import Ended, Finish, Job, Key, Pipeline, Pod, Run, Situation
+from elt_operator.api.reasons import Reason
+from elt_operator.core.situation import Ended, Finish, Job, Key, Pipeline, Pod, Run, Situation, Stop
 
 KEY = Key("default", "weather")
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
@@ -41,7 +42,9 @@ def a_job(name: str = "job-1", *, created: float = 0, status: JobStatus | None =
     )
 
 
-def a_run(number: int = 1, *, job: str = "job-1", created: float = 0, finish: Finish | None = None) -> Run:
+def a_run(
+    number: int = 1, *, job: str = "job-1", created: float = 0, finish: Finish | None = None, **fields: Any
+) -> Run:
     return Run(
         key=KEY,
         name=f"{KEY.pipeline}-r{number}",
@@ -52,7 +55,13 @@ def a_run(number: int = 1, *, job: str = "job-1", created: float = 0, finish: Fi
         created=at(created),
         pipeline_generation=1,
         finish=finish,
+        **fields,
     )
+
+
+def a_stopped_run(reason: Reason = Reason.STOPPED, *, stopped: bool = True, **fields: Any) -> Run:
+    stop = Stop(reason, f"because of {reason}")
+    return a_run(stop=stop, suspended=True, stopped=stopped, **fields)
 
 
 def succeeded() -> Finish:
@@ -89,7 +98,6 @@ def a_situation(*jobs: Job, now: float = 30, pipeline: Pipeline | None = None, *
     return Situation(
         key=KEY,
         now=at(now),
-        default_timeout_seconds=3600,
         pipeline=pipeline or a_pipeline(),
         jobs=jobs,
         **known,

@@ -10,6 +10,7 @@ from e2e.world import Namespace, Operator, kubectl
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: runs while no other operator looks after the cluster")
+    config.addinivalue_line("markers", "serial: has the whole cluster for itself")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

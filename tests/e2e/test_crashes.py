@@ -2,81 +2,193 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from e2e.endings import ENDINGS, under_way
 from e2e.fault_proxy import ANSWERED, BEFORE, STORED, FaultProxy
-from e2e.world import Namespace, Operator, api, ended
+from e2e.world import Body, Namespace, Operator, api, ended
 
 pytestmark = pytest.mark.alone
 
-# What one Job costs: run, RUNNING, end; and the Pipeline's status, once or a few times. Checked below.
-WRITES = range(5)
+SIDE_BY_SIDE = 2
+"""How many operators of one test are killed at the same time."""
+
+
+# --- what is gone through, in whole, for each write and each position
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One way through the operator's writes."""
+
+    drive: Callable[[Namespace], None]
+    """What somebody does, until all is at rest; it fails where the end is not the right one."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """The operator's."""
+
+
+def described(namespace: Namespace, job: str) -> None:
+    """Wait until the Pipeline's status tells of the end of ``job``."""
+
+    def told(pipeline: Body) -> bool:
+        return bool(pipeline.get("status", {}).get("lastJob", {}).get("name") == job)
+
+    namespace.wait("weather", told, 60, "eltpipelines")
+
+
+def run(namespace: Namespace) -> None:
+    namespace.pipeline(script="echo hello; exit 3")
+    job = namespace.run(timeout=90)
+    assert (job["status"]["phase"], job["status"]["exitCode"], job["status"]["logTail"]) == ("ERROR", 3, "hello")
+    described(namespace, "job-1")
+    assert [run["metadata"]["name"] for run in namespace.runs()] == ["weather-r1"]
+    assert namespace.pods_made() == 1
+
+
+def stop(namespace: Namespace) -> None:
+    ENDINGS["stopped"].begin(namespace)
+    namespace.job("job-2")
+    job = ENDINGS["stopped"].finish(namespace)
+    assert (job["status"]["phase"], job["status"]["exitCode"], job["status"]["logTail"]) == ("STOPPED", 143, "working")
+    namespace.patch("job-2", {"spec": {"stop": True}})
+    assert namespace.wait("job-2", ended, 90)["status"]["phase"] == "STOPPED"
+    assert namespace.pods_made() <= 2
+
+
+def retry(namespace: Namespace) -> None:
+    ending = ENDINGS["a second try"]
+    job = ending.bring_about(namespace)
+    tried = [(attempt["reason"], attempt["exitCode"]) for attempt in job["status"]["attempts"]]
+    assert (job["status"]["phase"], tried) == ("COMPLETE", ending.attempts)
+    described(namespace, "job-1")
+    assert namespace.pods_made() == 2
+
+
+def pending(namespace: Namespace) -> None:
+    job = ENDINGS["no image"].bring_about(namespace)
+    assert (job["status"]["phase"], job["status"]["reason"]) == ("ERROR", "ImagePullFailed")
+    described(namespace, "job-1")
+    assert namespace.pods_made() == 1
+
+
+def delete(namespace: Namespace) -> None:
+    namespace.pipeline(script="echo working; sleep 300")
+    namespace.job("job-1")
+    under_way(namespace)
+    namespace.pipeline(script="exit 0")
+    namespace.job("job-2")
+    namespace.delete_job("job-1")
+    assert namespace.wait("job-2", ended, 90)["status"]["phase"] == "COMPLETE"
+    described(namespace, "job-2")
+    assert [job["metadata"]["name"] for job in namespace.jobs()] == ["job-2"]
+    assert [run["metadata"]["labels"]["elt-operator.io/job"] for run in namespace.runs()] == ["job-2"]
+
+
+def prune(namespace: Namespace) -> None:
+    """Runs go as soon as their end is told, and of Jobs that look like the operator's own one is kept."""
+    namespace.pipeline(successfulJobsHistoryLimit=1)
+    for name in ("job-1", "job-2", "job-3"):
+        namespace.own_job(name)
+        with suppress(AssertionError):  # it may be pruned before we see its end
+            namespace.wait(name, ended, 10)
+    namespace.job("by-hand")
+    namespace.wait("by-hand", ended, 60)
+    namespace.until(lambda: sorted(job["metadata"]["name"] for job in namespace.jobs()) == ["by-hand", "job-3"])
+    namespace.until(lambda: namespace.runs() == [])
+    assert namespace.pods_made() == 4
+
+
+FLOWS = {
+    "run": Flow(run),
+    "stop": Flow(stop),
+    "retry": Flow(retry),
+    "pending": Flow(pending),
+    "delete": Flow(delete),
+    "prune": Flow(prune, {"RUN_RETENTION_SECONDS": "0", "AUDIT_SECONDS": "2"}),
+}
+
+
+async def gone_through(flow: Flow, name: str, strike_at: int = -1, position: str = BEFORE) -> list[str]:
+    """Go through ``flow`` in a namespace of its own, killing the operator once; return the writes that were made."""
+    namespace = await asyncio.to_thread(Namespace.create, name)
+    operator = Operator(namespace.name, settings=flow.settings)
+    proxy = new_proxy(operator, strike_at=strike_at, position=position)
+    operator.server = await proxy.start()
+    operator.start()
+    try:
+        await asyncio.to_thread(flow.drive, namespace)
+        await asyncio.to_thread(namespace.check_invariants)
+        assert "Traceback" not in operator.log()
+    except Exception as error:
+        error.add_note(f"killed at write {strike_at}, {position}; the writes: {proxy.writes}\n{operator.log()[-3000:]}")
+        raise
+    finally:
+        operator.kill()
+        await proxy.stop()
+        await asyncio.to_thread(namespace.delete)
+    return proxy.writes
+
+
+@pytest.mark.timeout(580)
+@pytest.mark.parametrize("name", FLOWS)
+async def test_killed_at_each_write(name: str, no_operator: None) -> None:  # noqa: ARG001 - it has to be away
+    flow = FLOWS[name]
+    writes = await gone_through(flow, f"{name}-first")
+    free = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def killed(write: int, position: str) -> None:
+        async with free:
+            await gone_through(flow, f"{name}-{write}", write, position)
+
+    async with asyncio.TaskGroup() as cases:
+        for write in range(len(writes)):
+            for position in (BEFORE, STORED, ANSWERED):
+                cases.create_task(killed(write, position))
+
+
+# --- and otherwise
 
 
 @pytest_asyncio.fixture
 async def proxy(operator: Operator) -> AsyncIterator[FaultProxy]:
-    """A proxy that kills the operator and starts it again."""
-
-    def strike() -> None:
-        operator.kill()
-        operator.start()
-
-    settings = api().configuration
-    tls = ssl.create_default_context(cafile=settings.ssl_ca_cert)
-    made = FaultProxy(settings.host, tls, strike)
+    """A proxy between the test's operator and the API server."""
+    made = new_proxy(operator)
     operator.server = await made.start()
     yield made
     operator.kill()
     await made.stop()
 
 
-async def carry_out(namespace: Namespace, operator: Operator, **pipeline: Any) -> dict[str, Any]:
-    """Create a Pipeline and a Job, then start the operator; return the Job when it has ended."""
-    namespace.pipeline(**pipeline)
-    namespace.job()
-    operator.start()
-    return await asyncio.to_thread(namespace.wait, "job-1", ended, 90)
-
-
-def described(pipeline: dict[str, Any]) -> bool:
-    """Whether a Pipeline's status tells of its Job's end."""
-    return "lastJob" in pipeline.get("status", {})
-
-
-@pytest.mark.parametrize("position", [BEFORE, STORED, ANSWERED])
-@pytest.mark.parametrize("write", WRITES)
-async def test_killed_at_a_write(
-    namespace: Namespace, operator: Operator, proxy: FaultProxy, write: int, position: str
-) -> None:
-    proxy.strike_at, proxy.position = write, position
-
-    job = await carry_out(namespace, operator, script="echo hello; exit 3")
-
-    assert (job["status"]["phase"], job["status"]["exitCode"]) == ("ERROR", 3)
-    assert job["status"]["logTail"] == "hello"
-    assert [run["metadata"]["name"] for run in namespace.runs()] == ["weather-r1"]
-    assert len(namespace.pods()) == 1
-    pipeline = await asyncio.to_thread(namespace.wait, "weather", described, 30, "eltpipelines")
-    assert pipeline["status"]["lastJob"]["phase"] == "ERROR"
-    assert "Traceback" not in operator.log()
+def new_proxy(operator: Operator, **settings: Any) -> FaultProxy:
+    """Return a proxy that kills the operator and starts it again."""
+    configuration = api().configuration
+    tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    return FaultProxy(configuration.host, tls, operator.restart, **settings)
 
 
 async def test_the_writes_of_a_job_are_these(namespace: Namespace, operator: Operator, proxy: FaultProxy) -> None:
-    await carry_out(namespace, operator, script="exit 0")
-    await asyncio.to_thread(namespace.wait, "weather", described, 30, "eltpipelines")
+    namespace.pipeline(script="exit 0")
+    operator.settings = {"RUN_RETENTION_SECONDS": "1"}
+    operator.start()
+    await asyncio.to_thread(namespace.run)
+    await asyncio.to_thread(described, namespace, "job-1")
+    await asyncio.to_thread(namespace.until, lambda: namespace.runs() == [])
 
     place = f"namespaces/{namespace.name}"
-    hot_path = [write for write in proxy.writes if "eltpipelines" not in write]
-    assert hot_path == [
+    of_jobs = [write for write in proxy.writes if "eltpipelines" not in write]
+    assert of_jobs == [
         f"POST /apis/batch/v1/{place}/jobs",
         f"PATCH /apis/elt-operator.io/v1alpha1/{place}/eltjobs/job-1/status",
         f"PATCH /apis/elt-operator.io/v1alpha1/{place}/eltjobs/job-1/status",
+        f"DELETE /apis/batch/v1/{place}/jobs/weather-r1",
     ]
-    assert len(hot_path) < len(proxy.writes) <= len(WRITES)
+    assert len(of_jobs) < len(proxy.writes) <= 6
 
 
 async def test_away_while_the_run_starts_and_ends(namespace: Namespace, operator: Operator, proxy: FaultProxy) -> None:

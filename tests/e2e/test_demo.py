@@ -9,7 +9,7 @@ import pytest
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "demo.py"
 
 
-@pytest.mark.alone
+@pytest.mark.serial
 @pytest.mark.timeout(600)
 def test_the_demo_ends_well() -> None:
     ended = subprocess.run([sys.executable, DEMO], capture_output=True, text=True, check=False)

@@ -1,66 +1,65 @@
 """How Jobs end, on a real kubelet: phase, reason, exit code and words."""
 
+import os
+import random
+from threading import Timer
 from typing import Any
 
 import pytest
 
-from e2e.world import Namespace, message, reason
+from e2e.endings import BY_ENV, BY_FILE, CLAIM, ENDINGS, ON_CLAIM, QUOTA, SECRET, Ending
+from e2e.recorder import Recorder
+from e2e.world import Body, Namespace, Operator, message, reason
 
-# Python as the main process takes memory until the kernel kills it; below bash it is a child, and bash lives on.
-HOG = "python3 -c 'hog = [bytearray(1 << 20) for _ in range(500)]'"
-LIMIT = {"limits": {"memory": "64Mi"}}
+ROWS = [pytest.param(ending, id=name.replace(" ", "-")) for name, ending in ENDINGS.items()]
 
 
-@pytest.mark.parametrize(
-    ("spec", "phase", "why", "exit_code", "words"),
-    [
-        pytest.param({"script": "echo hello"}, "COMPLETE", "Completed", 0, "exit code 0.", id="exit 0"),
-        pytest.param(
-            {"script": "echo source is closed; exit 3"}, "ERROR", "ApplicationError", 3, "source is closed", id="exit 3"
-        ),
-        pytest.param({"command": ["false"]}, "ERROR", "ApplicationError", 1, "exit code 1", id="silent exit 1"),
-        pytest.param(
-            {"script": "nosuch --flag"}, "ERROR", "ApplicationError", 127, "nosuch: command not found", id="exit 127"
-        ),
-        pytest.param(
-            {"script": "kill -9 $$"}, "ERROR", "ApplicationError", 137, "exit code 137", id="SIGKILL"
-        ),
-        pytest.param(
-            {"command": ["bash", "-c", f"exec {HOG}"], "resources": LIMIT},
-            "ERROR", "OutOfMemory", 137, "limits.memory", id="main process out of memory",
-        ),
-        pytest.param(
-            {"script": f"{HOG} || exit 1", "resources": LIMIT},
-            "ERROR", "OutOfMemory", 1, "limits.memory", id="child out of memory",
-        ),
-        pytest.param(
-            {"script": """echo '{"event":"Block run completed","exit_codes":{"extractors":-9}}'; exit 1"""},
-            "ERROR", "OutOfMemory", 1, "extractors were killed", id="child out of memory by Meltano's word",
-        ),
-        pytest.param(
-            {"command": ["/no/such/program"]}, "ERROR", "StartError", None, "/no/such/program", id="no such program"
-        ),
-        pytest.param(
-            {"script": "sleep 60", "timeoutSeconds": 2}, "ERROR", "TimedOut", 143, "timeoutSeconds", id="too slow"
-        ),
-        pytest.param(
-            {"actions": ["run tap-x target-y"]}, "ERROR", "ApplicationError", 127, "meltano: command not found",
-            id="no Meltano in the image",
-        ),
-    ],
-)  # fmt: skip
-def test_a_job_ends(
-    namespace: Namespace, spec: dict[str, Any], phase: str, why: str, exit_code: int | None, words: str
-) -> None:
-    namespace.pipeline(**spec)
-
-    job = namespace.run()
-
+def check(ending: Ending, job: Body, namespace: Namespace) -> None:
+    """Compare what the Job says with what it should."""
+    namespace.leftovers_allowed = True  # the other Job of two
     status = job["status"]
-    assert (status["phase"], status["reason"], status.get("exitCode")) == (phase, why, exit_code), status
-    assert words in message(job)
-    assert status["startTime"] <= status["endTime"]
-    assert len(namespace.pods()) == 1
+    seen = (status["phase"], status["reason"], status.get("exitCode"))
+    assert seen == (ending.phase, ending.reason, ending.exit_code), status
+    assert ending.words in message(job)
+    assert status.get("startTime", status["endTime"]) <= status["endTime"]
+    assert ending.log in status.get("logTail", "")
+    if ending.attempts is not None:
+        tried = [(attempt["reason"], attempt.get("exitCode")) for attempt in status["attempts"]]
+        assert tried == list(ending.attempts), status
+    if ending.looked_at == "job-1":
+        conditions = {condition["type"]: condition["status"] for condition in status["conditions"]}
+        wanted = {"Succeeded": "True"} if ending.phase == "COMPLETE" else {"Succeeded": "False", "Stalled": "True"}
+        assert conditions == wanted
+
+
+@pytest.mark.parametrize("ending", ROWS)
+def test_a_job_ends(namespace: Namespace, ending: Ending) -> None:
+    with Recorder(namespace, ending, os.environ.get("RECORD_ENDINGS")):
+        job = ending.bring_about(namespace)
+
+    check(ending, job, namespace)
+    if ending.name != "Replace":  # whose second pod is just being made
+        assert namespace.pods_made() == ending.pods
+    told = {event["reason"]: event["type"] for event in namespace.events(ending.looked_at)}
+    if ending.phase in {"ERROR", "STOPPED"}:
+        assert told[ending.reason] == ("Warning" if ending.phase == "ERROR" else "Normal")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("ending", ROWS)
+def test_a_job_ends_though_the_operator_is_killed(namespace: Namespace, operator: Operator, ending: Ending) -> None:
+    moment = random.uniform(0, 6)  # noqa: S311 - any moment will do
+    operator.start()
+    restart = Timer(moment, operator.restart)
+    restart.start()
+
+    job = ending.bring_about(namespace)
+    restart.join()
+
+    check(ending, job, namespace)
+    if ending.name != "Replace":
+        assert namespace.pods_made() == ending.pods, f"killed after {moment:.1f} s"
+    assert "Traceback" not in operator.log()
 
 
 def test_a_job_tells_what_its_process_said(namespace: Namespace) -> None:
@@ -75,39 +74,7 @@ def test_a_job_tells_what_its_process_said(namespace: Namespace) -> None:
     assert namespace.log(job).splitlines() == [str(number) for number in range(1, 1001)]
 
 
-def test_a_retried_job_tells_each_attempt(namespace: Namespace) -> None:
-    namespace.apply(CLAIM)
-    namespace.pipeline(
-        script="[ -e /state/seen ] || { touch /state/seen; echo first try fails; exit 9; }",
-        volumes=[{"name": "state", "mountPath": "/state", "persistentVolumeClaim": {"claimName": "state"}}],
-        pod={"fsGroup": 65532},
-        maxRetries=2,
-    )
-
-    job = namespace.run(timeout=90)
-
-    attempts = [(attempt["number"], attempt["exitCode"]) for attempt in job["status"]["attempts"]]
-    assert attempts == [(1, 9), (2, 0)]
-    assert "after 1 failed attempt" in message(job)
-
-
 # --- runs that cannot start: said while they wait, and they go on by themselves
-
-CLAIM = """
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: state}
-spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 10Mi}}}
-"""
-SECRET = """
-apiVersion: v1
-kind: Secret
-metadata: {name: warehouse}
-stringData: {password: canary-4711}
-"""
-BY_ENV = [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "warehouse", "key": "password"}}}]
-BY_FILE = [{"name": "keys", "mountPath": "/keys", "secret": {"secretName": "warehouse"}}]
-BY_CLAIM = [{"name": "state", "mountPath": "/state", "persistentVolumeClaim": {"claimName": "state"}}]
 
 
 @pytest.mark.parametrize(
@@ -115,9 +82,7 @@ BY_CLAIM = [{"name": "state", "mountPath": "/state", "persistentVolumeClaim": {"
     [
         pytest.param({"env": BY_ENV}, "StartError", 'secret "warehouse" not found', SECRET, id="secret in env"),
         pytest.param({"volumes": BY_FILE}, "Starting", 'secret "warehouse" not found', SECRET, id="secret as files"),
-        pytest.param(
-            {"volumes": BY_CLAIM, "pod": {"fsGroup": 65532}}, "Unschedulable", '"state" not found', CLAIM, id="claim"
-        ),
+        pytest.param(ON_CLAIM, "Unschedulable", '"state" not found', CLAIM, id="claim"),
     ],
 )
 def test_what_is_missing_is_named_until_it_is_there(
@@ -166,21 +131,14 @@ def test_a_job_waits_for_its_pipeline(namespace: Namespace) -> None:
 
 
 def test_a_full_quota_is_told_and_waited_for(namespace: Namespace) -> None:
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "none"},
-        "spec": {"hard": {"count/jobs.batch": "0"}},
-    }
-    namespace.apply(quota)
+    namespace.apply(QUOTA)
     namespace.pipeline()
     namespace.job()
     waiting = namespace.wait("job-1", reason("Rejected"))
     assert waiting["status"]["phase"] == "QUEUED"
     assert "exceeded quota: none" in message(waiting)
 
-    quota["spec"] = {"hard": {"count/jobs.batch": "5"}}
-    namespace.apply(quota)
+    namespace.apply(QUOTA.replace('"0"', '"5"'))
 
     assert namespace.wait("job-1", reason("Completed"), timeout=90)["status"]["exitCode"] == 0
 
@@ -193,12 +151,3 @@ def test_a_pod_that_the_namespace_forbids_is_told(namespace: Namespace) -> None:
 
     waiting = namespace.wait("job-1", reason("Rejected"))
     assert 'violates PodSecurity "restricted' in message(waiting)
-
-
-def test_protected_properties_stay_as_they_are(namespace: Namespace) -> None:
-    namespace.pipeline(properties={"target-postgres.host": "warehouse"}, protectedProperties=["target-postgres.host"])
-
-    job = namespace.run(properties={"target_postgres.host": "evil.example.com"})
-
-    assert (job["status"]["phase"], job["status"]["reason"]) == ("ERROR", "InvalidConfiguration")
-    assert namespace.runs() == []

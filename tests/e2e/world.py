@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -133,10 +134,39 @@ class Namespace:
         }
         custom().create_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs", body)
 
+    def own_job(self, name: str, pipeline: str = "weather") -> None:
+        """Create a Job as the operator does for a schedule."""
+        owner = self.get(pipeline, "eltpipelines")["metadata"]
+        reference = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Pipeline", "name": owner["name"], "uid": owner["uid"]}
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "Job",
+            "metadata": {
+                "name": name,
+                "labels": {"app.kubernetes.io/managed-by": "elt-operator"},
+                "ownerReferences": [{**reference, "controller": True}],
+            },
+            "spec": {"pipelineName": pipeline, "trigger": {"type": "Schedule"}},
+        }
+        custom().create_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs", body)
+
     def run(self, name: str = "job-1", timeout: int = 60, pipeline: str = "weather", **spec: Any) -> Body:
         """Create a Job and return it when it has ended."""
         self.job(name, pipeline, **spec)
         return self.wait(name, ended, timeout)
+
+    def patch(self, name: str, body: Body, plural: str = "eltjobs") -> None:
+        """Change an object, as `kubectl patch --type=merge` does."""
+        custom().patch_namespaced_custom_object(GROUP, VERSION, self.name, plural, name, body)
+
+    def suspend_run(self, name: str, suspend: bool) -> None:
+        """Suspend or resume a batch Job, as somebody might by hand."""
+        batch().patch_namespaced_job(name, self.name, {"spec": {"suspend": suspend}})
+
+    def evict(self, pod: str) -> None:
+        """Evict a pod, as `kubectl drain` does."""
+        eviction = client.V1Eviction(metadata=client.V1ObjectMeta(name=pod, namespace=self.name))
+        core().create_namespaced_pod_eviction(pod, self.name, eviction)
 
     def delete_job(self, name: str) -> None:
         custom().delete_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs", name)
@@ -165,6 +195,13 @@ class Namespace:
                 return body
         raise AssertionError(f"no pod got there in {timeout} s: {self.pods()}")
 
+    def until(self, holds: Callable[[], bool], timeout: int = 60) -> None:
+        """Wait for what no single object shows; fails after ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < deadline, f"it did not get there in {timeout} s: {self.jobs()} {self.runs()}"
+            time.sleep(0.3)
+
     def get(self, name: str, plural: str = "eltjobs") -> Body:
         body: Any = custom().get_namespaced_custom_object(GROUP, VERSION, self.name, plural, name)
         found: Body = body
@@ -181,6 +218,18 @@ class Namespace:
 
     def pods(self) -> list[Body]:
         items: list[Body] = plain(core().list_namespaced_pod(self.name))["items"]
+        return items
+
+    def pods_made(self) -> int:
+        """Return how many pods were ever made for runs, by the batch Job controller's own account."""
+        events = plain(core().list_namespaced_event(self.name, field_selector="reason=SuccessfulCreate"))["items"]
+        made = [event for event in events if event["involvedObject"]["kind"] == "Job"]
+        return sum(event.get("count") or 1 for event in made)
+
+    def events(self, name: str) -> list[Body]:
+        """Return what was told about a Job."""
+        selector = f"involvedObject.kind=Job,involvedObject.name={name},source=elt-operator"
+        items: list[Body] = plain(core().list_namespaced_event(self.name, field_selector=selector))["items"]
         return items
 
     def log(self, job: Body) -> str:
@@ -202,7 +251,11 @@ class Namespace:
                 # The batch controller closes a run a second after its pod has ended; the pod knows at once.
                 of_run = {"batch.kubernetes.io/job-name": run["metadata"]["name"]}.items()
                 phases = [pod["status"]["phase"] for pod in pods if of_run <= pod["metadata"]["labels"].items()]
-                assert (job["status"]["phase"] == "COMPLETE") == ("Succeeded" in phases), (job["status"], phases)
+                assert job["status"]["phase"] != "COMPLETE" or not phases or "Succeeded" in phases, (
+                    job["status"],
+                    phases,
+                )
+                assert job["status"]["phase"] != "ERROR" or "Succeeded" not in phases, (job["status"], phases)
         self._check_one_at_a_time()
 
     def _check_one_at_a_time(self) -> None:
@@ -226,6 +279,8 @@ class Operator:
     namespace: str
     server: str = ""
     """Where it finds the API server; the real place when empty."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Environment variables, without their prefix."""
     process: subprocess.Popen[bytes] | None = None
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="elt-e2e-")))
 
@@ -243,6 +298,7 @@ class Operator:
             "ELT_OPERATOR_WATCH_NAMESPACES": self.namespace,
             "ELT_OPERATOR_HEALTH_PORT": "0",
             "ELT_OPERATOR_WORKERS": "4",
+            **{f"ELT_OPERATOR_{name}": value for name, value in self.settings.items()},
         }
 
     def _kubeconfig(self) -> Path:
@@ -262,6 +318,11 @@ class Operator:
             with suppress(ProcessLookupError):
                 self.process.kill()
             self.process.wait()
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
 
     def log(self) -> str:
         return (self.folder / "log").read_text()

@@ -6,11 +6,13 @@ Nothing happens by itself: a test says which of its parts moves next, and how mu
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from builders import KEY, at
 from elt_operator.api import names
-from elt_operator.core.situation import Key
+from elt_operator.core.events import Event
+from elt_operator.core.situation import FinishedJob, Job, Key, Pipeline, Run, Stop
 from elt_operator.errors import Refused, Stale
 
 Body = dict[str, Any]
@@ -51,9 +53,13 @@ class FakeCluster:
     """Event type, kind, object."""
     runs_created: dict[str, int] = field(default_factory=dict)
     """How many runs were ever created, by the UID of their Job."""
+    events: list[tuple[str, str]] = field(default_factory=list)
+    """UID of the object and reason of each event that was posted."""
     writes: int = 0
     fault: Fault | None = None
     quota_full: bool = False
+    minutes: int = 0
+    """How much time has passed besides what happened."""
     _version: int = 0
 
     # --- what users, controllers and the kubelet do
@@ -71,7 +77,7 @@ class FakeCluster:
             "namespace": KEY.namespace,
             "uid": f"{kind}-{name}-{self._version}",
             "generation": 1,
-            "creationTimestamp": at(self._version).isoformat(),
+            "creationTimestamp": at(self._version + self.minutes * 60).isoformat(),
             **content.pop("metadata", {}),
         }
         return self.store(kind, {"metadata": metadata, **content}, "ADDED")
@@ -93,10 +99,18 @@ class FakeCluster:
         uids = {body["metadata"]["uid"] for body in self.objects.values()}
         for (kind, name), body in list(self.objects.items()):
             owners = body["metadata"].get("ownerReferences", [])
-            if owners and all(owner["uid"] not in uids for owner in owners):
+            if not owners or any(owner["uid"] in uids for owner in owners) or "deletionTimestamp" in body["metadata"]:
+                continue
+            if kind == "pods" and body["status"]["phase"] == "Running":
+                self.tell_to_end(body)
+            else:
                 self.delete(kind, name)
-                return True
+            return True
         return False
+
+    def tell_to_end(self, pod: Body) -> None:
+        """Delete a pod as the batch Job controller does: the kubelet ends its process first."""
+        self.store("pods", {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": at(10**6).isoformat()}})
 
     # --- the Protocol
 
@@ -137,6 +151,40 @@ class FakeCluster:
 
         return self._write(act)
 
+    async def stop_run(self, run: Run, stop: Stop) -> Body:
+        def act() -> Body:
+            body = self.objects.get(("runs", run.name))
+            if body is None or body["metadata"]["uid"] != run.uid:
+                raise Stale(f"run {run.name} is gone")
+            words = {names.STOP_REASON_ANNOTATION: stop.reason.value, names.STOP_MESSAGE_ANNOTATION: stop.message}
+            metadata = _merged(body["metadata"], {"annotations": words})
+            return self.store("runs", {**body, "metadata": metadata, "spec": {**body["spec"], "suspend": True}})
+
+        return self._write(act)
+
+    def _removed(self, kind: str, name: str, uid: str) -> None:
+        def act() -> Body:
+            body = self.objects.get((kind, name))
+            if body and body["metadata"]["uid"] == uid:
+                self.delete(kind, name)
+            return {}
+
+        self._write(act)
+
+    async def delete_run(self, run: Run) -> None:
+        self._removed("runs", run.name, run.uid)
+
+    async def delete_job(self, job: FinishedJob) -> None:
+        self._removed("jobs", job.name, job.uid)
+
+    async def post_event(self, about: Job | Pipeline, event: Event, now: datetime) -> None:
+        def act() -> Body:
+            self.events.append((about.uid, event.reason))
+            return {}
+
+        assert now.tzinfo
+        self._write(act)
+
     async def write_job_status(self, namespace: str, name: str, version: str, patch: Body) -> Body:
         assert namespace == KEY.namespace
         return self._patched("jobs", name, version, patch)
@@ -153,6 +201,11 @@ class FakeCluster:
         assert namespace == KEY.namespace
         return self.get("jobs", name)
 
+    async def runs_of_job(self, namespace: str, job_name: str) -> list[Body]:
+        assert namespace == KEY.namespace
+        runs = self.all("runs")
+        return [copy.deepcopy(run) for run in runs if run["metadata"]["labels"][names.JOB_LABEL] == job_name]
+
     async def pods_of_run(self, namespace: str, run_name: str) -> list[Body]:
         assert namespace == KEY.namespace
         pods = self.all("pods")
@@ -167,7 +220,7 @@ class FakeCluster:
         return f"warning about {uid}"
 
 
-def pod_of(run: Body, number: int) -> dict[str, Any]:
+def pod_of(run: Body) -> dict[str, Any]:
     """Return what the batch Job controller creates for a run."""
     return {
         "metadata": {
@@ -183,5 +236,4 @@ def pod_of(run: Body, number: int) -> dict[str, Any]:
             ],
         },
         "status": {"phase": "Pending"},
-        "number": number,
     }

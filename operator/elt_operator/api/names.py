@@ -19,6 +19,15 @@ RUN_NUMBER_LABEL = f"{GROUP}/run-number"
 PIPELINE_GENERATION_ANNOTATION = f"{GROUP}/pipeline-generation"
 """On runs: ``metadata.generation`` of the Pipeline spec that the run was made from."""
 
+PENDING_TIMEOUT_ANNOTATION = f"{GROUP}/pending-timeout-seconds"
+"""On runs: the Pipeline's pendingTimeoutSeconds of the moment it started."""
+
+STOP_REASON_ANNOTATION = f"{GROUP}/stop-reason"
+"""On runs that were told to stop: the reason that their Job will give."""
+
+STOP_MESSAGE_ANNOTATION = f"{GROUP}/stop-message"
+"""On runs that were told to stop: the same for a person."""
+
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "elt-operator"
 

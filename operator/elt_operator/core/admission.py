@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from elt_operator.api.job import Phase
 from elt_operator.api.reasons import Reason
-from elt_operator.core import outcome
+from elt_operator.core import concurrency, outcome
 from elt_operator.core.situation import Job, Situation
 from elt_operator.core.variables import protected_overrides
 
@@ -23,6 +25,7 @@ class Refusal:
 
     reason: Reason
     message: str
+    phase: Phase = Phase.ERROR
 
 
 HoldCheck = Callable[[Situation, Job], Hold | None]
@@ -51,7 +54,61 @@ def protected_property(situation: Situation, job: Job) -> Refusal | None:
     )
 
 
-REFUSAL_CHECKS: Sequence[RefusalCheck] = (unreadable_job, protected_property)
+def stopped(_situation: Situation, job: Job) -> Refusal | None:
+    """The user has set ``spec.stop`` before the Job started."""
+    if not (job.spec and job.spec.stop):
+        return None
+    return Refusal(Reason.STOPPED, "The Job was stopped (spec.stop) before it started.", Phase.STOPPED)
+
+
+def replaced(situation: Situation, job: Job) -> Refusal | None:
+    """A newer Job takes its place."""
+    newer = concurrency.replaced_by(situation, job)
+    if not newer:
+        return None
+    message = f"Job {newer.name} took this one's place (concurrencyPolicy: Replace) before it started."
+    return Refusal(Reason.REPLACED, message, Phase.STOPPED)
+
+
+def forbidden(situation: Situation, job: Job) -> Refusal | None:
+    """Another Job of the Pipeline is active, and none may wait."""
+    active = concurrency.forbidden_by(situation, job)
+    if not active:
+        return None
+    return Refusal(
+        Reason.PIPELINE_BUSY,
+        f"Job {active.name} of the same Pipeline was active, and no other may wait for it (concurrencyPolicy: Forbid). "
+        "Create a new Job once it has ended.",
+    )
+
+
+def pipeline_gives_up_at(situation: Situation, job: Job) -> datetime | None:
+    """Return when ``job`` has waited long enough for its Pipeline; ``None`` when there is one."""
+    if situation.pipeline or not situation.pipeline_missed:
+        return None
+    return max(job.created, situation.pipeline_missed) + timedelta(seconds=situation.limits.pipeline_wait)
+
+
+def pipeline_never_came(situation: Situation, job: Job) -> Refusal | None:
+    """The Job has waited for its Pipeline long enough."""
+    gives_up = pipeline_gives_up_at(situation, job)
+    if not gives_up or situation.now < gives_up:
+        return None
+    return Refusal(
+        Reason.PIPELINE_NOT_FOUND,
+        f"There was no Pipeline {job.key.pipeline} in namespace {job.key.namespace} for "
+        f"{situation.limits.pipeline_wait} seconds. Create it, then a new Job.",
+    )
+
+
+REFUSAL_CHECKS: Sequence[RefusalCheck] = (
+    unreadable_job,
+    stopped,
+    protected_property,
+    replaced,
+    forbidden,
+    pipeline_never_came,
+)
 
 
 def missing_pipeline(situation: Situation, job: Job) -> Hold | None:
@@ -78,11 +135,7 @@ def unreadable_pipeline(situation: Situation, job: Job) -> Hold | None:
 
 def earlier_job(situation: Situation, job: Job) -> Hold | None:
     """Another Job of the Pipeline comes first. Only the one just before is named: so the words stay true."""
-    before: Job | None = None
-    for other in situation.jobs:
-        if other.uid == job.uid:
-            break
-        before = other
+    before = concurrency.earlier(situation, job)
     if not before:
         return None
     return Hold(Reason.PIPELINE_BUSY, f"The Job waits until Job {before.name} of the same Pipeline has ended.")

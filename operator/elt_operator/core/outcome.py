@@ -4,14 +4,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from signal import Signals
 from typing import Final
 
 from elt_operator.api.job import MESSAGE_BYTES, MOST_ATTEMPTS, Attempt, Phase
 from elt_operator.api.reasons import Reason
 from elt_operator.core import log
-from elt_operator.core.situation import Pod, PodLog, Run
+from elt_operator.core.situation import Ended, Pod, PodLog, Run
 
 _SIGKILL: Final = 9
+_KILLED_BY: Final = 128
+"""A process that a signal ended has this and the signal's number as its exit code."""
+
+_NOT_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
+"""The container runtime's words for a process that it could not start; the exit code beside them is nobody's."""
+
+_NODE_GIVEN_UP: Final = frozenset({"DeletionByPodGC", "DeletionByTaintManager"})
+"""Who deletes the pods of a node that does not answer; where it does answer, their containers' end is known."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,8 @@ class Evidence:
     """Its attempts, the oldest first; empty when they are gone."""
     log: PodLog | None = None
     """The end of the last attempt's log."""
+    recorded: Sequence[Attempt] = ()
+    """Attempts that the Job's status tells of; the pods of some may be gone."""
 
     @property
     def last(self) -> Pod | None:
@@ -50,37 +61,69 @@ class Verdict:
     phase: Phase
     reason: Reason
     message: str
-    container_ended: bool = True
-    """Whether the exit code is that of a process; a container that never started has none."""
 
 
 Rule = Callable[[Evidence], Verdict | None]
 
 
-def _error(reason: Reason, message: str, *, container_ended: bool = True) -> Verdict:
-    return Verdict(Phase.ERROR, reason, message, container_ended)
+def exit_code_in_words(code: int) -> str:
+    """Return an exit code for people: with the signal's name, where it tells of one."""
+    number = code - _KILLED_BY
+    named = f" ({Signals(number).name})" if number in set(Signals) else ""
+    return f"exit code {code}{named}"
+
+
+def _error(reason: Reason, message: str) -> Verdict:
+    return Verdict(Phase.ERROR, reason, message)
+
+
+def stopped(evidence: Evidence) -> Verdict | None:
+    """A person, or a newer Job, stopped it; whatever its process made of that."""
+    stop, last = evidence.run.stop, evidence.last
+    if not stop or stop.reason not in {Reason.STOPPED, Reason.REPLACED}:
+        return None
+    if not (last and last.ended):
+        message = f"{stop.message}, before a container had started."
+        return Verdict(Phase.STOPPED, stop.reason, message)
+    message = f"{stop.message}; its process ended with {exit_code_in_words(last.ended.exit_code)}."
+    return Verdict(Phase.STOPPED, stop.reason, message)
 
 
 def completed(evidence: Evidence) -> Verdict | None:
     """A pod succeeded, or the batch Job controller says that one did."""
     last, finish = evidence.last, evidence.run.finish
     if last and last.phase == "Succeeded":
-        retries = len(evidence.pods) - 1
+        retries = len({pod.name for pod in evidence.pods} | {attempt.pod for attempt in evidence.recorded}) - 1
         after = f" after {retries} failed {'attempt' if retries == 1 else 'attempts'}" if retries else ""
         return Verdict(Phase.COMPLETE, Reason.COMPLETED, f"The run ended with exit code 0{after}.")
     if finish and finish.succeeded:
         gone = "The run succeeded; its pod was deleted before its exit code and log could be read."
-        return Verdict(Phase.COMPLETE, Reason.COMPLETED, gone, container_ended=False)
+        return Verdict(Phase.COMPLETE, Reason.COMPLETED, gone)
     return None
+
+
+def given_up(evidence: Evidence) -> Verdict | None:
+    """The operator ended it, since its container did not start in time."""
+    stop = evidence.run.stop
+    return _error(stop.reason, stop.message) if stop else None
+
+
+def run_deleted(evidence: Evidence) -> Verdict | None:
+    """Somebody deleted the batch Job under way, and its pods with it."""
+    run, last = evidence.run, evidence.last
+    if not run.gone or run.finish:
+        return None
+    end = f"; its process ended with {exit_code_in_words(last.ended.exit_code)}" if last and last.ended else ""
+    return _error(Reason.RUN_DELETED, f"Somebody deleted batch Job {run.name} before it ended{end}.")
 
 
 def never_started(evidence: Evidence) -> Verdict | None:
     """The container runtime could not start the process, so the exit code in the pod (128) is nobody's."""
     last = evidence.last
-    if not (last and last.ended and last.ended.reason in {"StartError", "ContainerCannotRun"}):
+    if not (last and last.ended and last.ended.reason in _NOT_STARTED):
         return None
     message = f"The container could not be started: {last.ended.message.strip()}"
-    return _error(Reason.START_ERROR, message, container_ended=False)
+    return _error(Reason.START_ERROR, message)
 
 
 def out_of_memory(evidence: Evidence) -> Verdict | None:
@@ -101,6 +144,25 @@ def timed_out(evidence: Evidence) -> Verdict | None:
     if not (last and last.reason == "DeadlineExceeded"):
         return None
     return _error(Reason.TIMED_OUT, "The run took longer than timeoutSeconds of the Pipeline allows, and was ended.")
+
+
+def node_lost(evidence: Evidence) -> Verdict | None:
+    """The pod was deleted after its node had been given up: nobody saw its process end."""
+    last = evidence.last
+    if not (last and last.disruption in _NODE_GIVEN_UP) or last.ended:
+        return None
+    message = f"Node {last.node} was lost, and pod {last.name} with it; nobody saw its process end."
+    return _error(Reason.NODE_LOST, message)
+
+
+def evicted(evidence: Evidence) -> Verdict | None:
+    """The cluster took the pod away: a drain, a preemption, a node short of memory."""
+    last = evidence.last
+    if not last or not (last.disruption or last.reason == "Evicted"):
+        return None
+    words = ": ".join(word for word in (last.disruption or last.reason, last.message) if word)
+    end = f", with {exit_code_in_words(last.ended.exit_code)}" if last.ended else ""
+    return _error(Reason.EVICTED, f"The cluster ended pod {last.name}{end} ({words}).")
 
 
 def killed_part(evidence: Evidence) -> Verdict | None:
@@ -127,7 +189,8 @@ def failed(evidence: Evidence) -> Verdict | None:
     parts = ", ".join(f"{part} {code}" for part, code in log.failed_parts(evidence.log_text).items())
     of_parts = f" (Meltano's {parts})" if parts else ""
     because = f": {evidence.explanation}" if evidence.explanation else "."
-    return _error(Reason.APPLICATION_ERROR, f"The run ended with exit code {last.ended.exit_code}{of_parts}{because}")
+    code = exit_code_in_words(last.ended.exit_code)
+    return _error(Reason.APPLICATION_ERROR, f"The run ended with {code}{of_parts}{because}")
 
 
 def failed_unseen(evidence: Evidence) -> Verdict | None:
@@ -139,15 +202,19 @@ def failed_unseen(evidence: Evidence) -> Verdict | None:
     return _error(
         Reason.APPLICATION_ERROR,
         f"The run failed, and no container is left that could say why: {words}",
-        container_ended=False,
     )
 
 
 RULES: Sequence[Rule] = (
+    stopped,
     completed,
+    given_up,
+    run_deleted,
     never_started,
-    out_of_memory,
     timed_out,
+    node_lost,
+    evicted,
+    out_of_memory,
     killed_part,
     failed,
     failed_unseen,
@@ -167,12 +234,21 @@ class Outcome:
     attempts: list[Attempt]
 
 
-def is_over(run: Run, pods: Sequence[Pod]) -> bool:
-    """Return whether ``run`` is over.
+def process_end(pod: Pod) -> Ended | None:
+    """Return how the process of ``pod`` ended; ``None`` when none did, or none had started."""
+    return None if pod.ended and pod.ended.reason in _NOT_STARTED else pod.ended
 
-    A pod that succeeded says so at once; after one that failed only the batch Job controller knows of retries.
+
+def is_over(run: Run, pods: Sequence[Pod]) -> bool:
+    """Return whether ``run`` is over: nothing of it is at work, and nothing of it will be.
+
+    A pod that succeeded says so at once; after one that failed only the batch Job controller knows of retries, unless
+    there will be none: the run was told to stop, or is gone.
     """
-    return run.finish is not None or any(pod.phase == "Succeeded" for pod in pods)
+    if run.finish or any(pod.phase == "Succeeded" for pod in pods):
+        return True
+    no_more_pods = run.gone or (run.stop is not None and run.stopped)
+    return no_more_pods and not any(pod.alive for pod in pods)
 
 
 def verdict(evidence: Evidence, rules: Sequence[Rule] = RULES) -> Verdict:
@@ -184,17 +260,20 @@ def verdict(evidence: Evidence, rules: Sequence[Rule] = RULES) -> Verdict:
         Phase.UNKNOWN,
         Reason.RESULT_LOST,
         "The run is over and nothing is left that says how it ended. Create a new Job to run it again.",
-        container_ended=False,
     )
+
+
+def _copied_log(evidence: Evidence) -> str:
+    """Return the kubelet's copy of a lost log's end, which it makes of a container that failed."""
+    ended = evidence.last.ended if evidence.last else None
+    lost = evidence.log is None or evidence.log.text is None
+    return ended.message if lost and ended and ended.exit_code and ended.reason not in _NOT_STARTED else ""
 
 
 def _exit_message(evidence: Evidence) -> str | None:
     """Return what the process wrote as its termination message, not the kubelet's copy of the log's end."""
     last = evidence.last
-    if not (last and last.ended and last.ended.message) or last.ended.reason in {
-        "StartError",
-        "ContainerCannotRun",
-    }:
+    if not (last and last.ended and last.ended.message) or last.ended.reason in _NOT_STARTED:
         return None
     message = log.clean(last.ended.message).strip()
     copied = last.ended.exit_code != 0 and (
@@ -203,30 +282,41 @@ def _exit_message(evidence: Evidence) -> str | None:
     return None if copied or not message else message.encode()[:MESSAGE_BYTES].decode(errors="ignore")
 
 
-def attempts(pods: Sequence[Pod], run: Run) -> list[Attempt]:
-    """Return one entry for each of the run's last pods, each judged by itself."""
-    entries = []
-    for number, pod in list(enumerate(pods, start=1))[-MOST_ATTEMPTS:]:
-        alone = verdict(Evidence(run=replace(run, finish=None), pods=[pod]))
-        ended = pod.ended if alone.container_ended else None
-        entries.append(
-            Attempt(
-                number=number,
-                pod=pod.name,
-                exit_code=ended.exit_code if ended else None,
-                reason=alone.reason,
-                start_time=ended.start_time if ended else pod.started,
-                end_time=ended.end_time if ended else None,
-            )
-        )
-    return entries
+def _attempt(run: Run, pod: Pod, number: int) -> Attempt:
+    """Return how one pod ended, judged by itself; only of the last one is it known why it was told to."""
+    alone = verdict(Evidence(run=replace(run, finish=None), pods=[pod]))
+    ended = process_end(pod)
+    return Attempt(
+        number=number,
+        pod=pod.name,
+        exit_code=ended.exit_code if ended else None,
+        reason=alone.reason,
+        start_time=ended.start_time if ended else pod.started,
+        end_time=ended.end_time if ended else None,
+    )
+
+
+def attempts(run: Run, pods: Sequence[Pod], recorded: Sequence[Attempt]) -> list[Attempt]:
+    """Return one entry for each of the run's last attempts; the pods of those on record may be gone."""
+    on_record = {attempt.pod for attempt in recorded}
+    first = recorded[-1].number + 1 if recorded else 1
+    new = [pod for pod in pods if pod.name not in on_record]
+    undisturbed = replace(run, stop=None, gone=False)
+    judged = [_attempt(undisturbed, pod, number) for number, pod in enumerate(new[:-1], start=first)]
+    last = [_attempt(run, pod, first + len(judged)) for pod in new[-1:]]
+    return [*recorded, *judged, *last][-MOST_ATTEMPTS:]
+
+
+def past_attempts(run: Run, pods: Sequence[Pod], recorded: Sequence[Attempt]) -> list[Attempt]:
+    """Return the attempts of a run that goes on, as far as a newer one has followed them."""
+    return attempts(replace(run, stop=None, gone=False), pods[:-1], recorded)
 
 
 def outcome(evidence: Evidence) -> Outcome:
     """Return how the run that ``evidence`` is about ended. It must be over."""
     decided = verdict(evidence)
     last = evidence.last
-    ended = last.ended if last and decided.container_ended else None
+    ended = process_end(last) if last else None
     finish_time = evidence.run.finish.time if evidence.run.finish else None
     succeeded = decided.phase is Phase.COMPLETE
     return Outcome(
@@ -235,6 +325,6 @@ def outcome(evidence: Evidence) -> Outcome:
         end_time=(ended.end_time if ended else None) or finish_time,
         exit_message=_exit_message(evidence),
         error_message=None if succeeded else evidence.explanation,
-        log_tail=log.tail(evidence.log_text) or None,
-        attempts=attempts(evidence.pods, evidence.run),
+        log_tail=log.tail(evidence.log_text or _copied_log(evidence)) or None,
+        attempts=attempts(evidence.run, evidence.pods, evidence.recorded),
     )

@@ -1,6 +1,6 @@
 """The plan: what to do about one Pipeline, given all that is known of it; the same for an event, a retry, a restart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 from elt_operator.api.job import JobStatus
 from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.api.reasons import Reason
-from elt_operator.core import admission, outcome, render, start, status
-from elt_operator.core.situation import Job, Pipeline, Run, Situation
+from elt_operator.core import admission, delay, events, outcome, render, retention, status, stop
+from elt_operator.core.events import Event
+from elt_operator.core.situation import FinishedJob, Job, Pipeline, Run, Situation, Stop
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,35 @@ class CreateRun:
 
 
 @dataclass(frozen=True)
+class StopRun:
+    """Have the process of ``run`` ended, and write down why on the run itself, where it outlives us."""
+
+    run: Run
+    stop: Stop
+
+
+@dataclass(frozen=True)
+class DeleteRun:
+    """Remove ``run`` and its pods, unless it is another one by now."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class DeleteJob:
+    """Remove a Job that has ended, unless it is another one by now."""
+
+    job: FinishedJob
+
+
+@dataclass(frozen=True)
 class WriteJobStatus:
     """Replace what ``job`` says of itself, unless it has changed since we read it."""
 
     job: Job
     status: JobStatus
+    events: Sequence[Event] = ()
+    """What to tell about it besides, once it is written."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +62,7 @@ class WritePipelineStatus:
     status: PipelineStatus
 
 
-Action = CreateRun | WriteJobStatus | WritePipelineStatus
+Action = CreateRun | StopRun | DeleteRun | DeleteJob | WriteJobStatus | WritePipelineStatus
 
 
 @dataclass(frozen=True)
@@ -46,32 +71,71 @@ class Plan:
 
     actions: list[Action] = field(default_factory=list)
     when_idle: list[Action] = field(default_factory=list)
-    """Writes that only people wait for; they must not hold up a Job."""
+    """Writes that no Job waits for."""
     look_again: timedelta | None = None
     """When to look again, should nothing be reported until then; ``None``: no need."""
 
 
-def _about_run(situation: Situation, job: Job, run: Run) -> JobStatus:
-    """Return the status of a Job that has a run."""
+def _write(job: Job, wanted: JobStatus) -> WriteJobStatus:
+    return WriteJobStatus(job, wanted, events.about(job, wanted))
+
+
+def _about_run(situation: Situation, job: Job, run: Run) -> Action:
+    """Return what to do about a Job that has a run."""
     pods = situation.pods_of(run)
     if outcome.is_over(run, pods):
-        evidence = outcome.Evidence(run=run, pods=pods)
-        log = situation.logs.get(evidence.last.uid) if evidence.last else None
-        return status.ended(situation, job, run, outcome.outcome(outcome.Evidence(run, pods, log)))
-    if late := start.delay(situation, run):
-        return status.running(situation, job, run, late.reason, late.message)
-    return status.running(situation, job, run, Reason.RUNNING, f"Batch Job {run.name} carries the Job out.")
+        last = outcome.Evidence(run, pods).last
+        log = situation.log_of(last) if last else None
+        result = outcome.outcome(outcome.Evidence(run, pods, log, job.status.attempts or []))
+        return _write(job, status.ended(situation, job, run, result))
+    if wanted := stop.stop(situation, run, job):
+        return StopRun(run, wanted)
+    if held_up := delay.delay(situation, run):
+        return _write(job, status.running(situation, job, run, held_up.reason, held_up.message))
+    under_way = f"Batch Job {run.name} carries the Job out."
+    return _write(job, status.running(situation, job, run, Reason.RUNNING, under_way))
+
+
+def _about_lost(situation: Situation, job: Job) -> Iterator[Action]:
+    """Yield what to do about a Job whose run is gone: nothing before the last process of it is."""
+    of_run = (pod for pod in situation.pods if pod.run_name == job.status.task_name)
+    if not any(pod.alive for pod in of_run):
+        yield _write(job, status.lost(job, situation.now))
 
 
 def _about_waiting(situation: Situation, job: Job) -> Action:
-    """Return what to do about a Job that has no run."""
-    if job.status.task_name:
-        return WriteJobStatus(job, status.lost(job, situation.now))
+    """Return what to do about a Job that was never started."""
     if refusal := admission.first_refusal(situation, job):
-        return WriteJobStatus(job, status.refused(job, refusal.reason, refusal.message, situation.now))
+        return _write(job, status.refused(job, refusal, situation.now))
     if hold := admission.first_hold(situation, job):
-        return WriteJobStatus(job, status.queued(job, hold.reason, hold.message, situation.now))
+        return _write(job, status.queued(job, hold.reason, hold.message, situation.now))
     return _start(situation, job)
+
+
+def _about(situation: Situation, job: Job) -> Iterator[Action]:
+    """Yield what to do about a Job that has not ended.
+
+    One that is being deleted is left alone: its owner reference takes the run along, and the run, as long as it is
+    known, holds up the others.
+    """
+    if job.deleting:
+        return
+    if run := situation.run_of(job):
+        yield _about_run(situation, job, run)
+    elif job.status.task_name:
+        yield from _about_lost(situation, job)
+    else:
+        yield _about_waiting(situation, job)
+
+
+def _about_strays(situation: Situation) -> Iterator[Action]:
+    """Yield what to do about runs at work without a Job that waits for them."""
+    active = {job.uid for job in situation.jobs}
+    for run in situation.runs:
+        if run.job_uid in active or outcome.is_over(run, situation.pods_of(run)):
+            continue
+        if wanted := stop.stop(situation, run, None):
+            yield StopRun(run, wanted)
 
 
 def _start(situation: Situation, job: Job) -> CreateRun:
@@ -79,7 +143,7 @@ def _start(situation: Situation, job: Job) -> CreateRun:
     if situation.pipeline is None:
         raise ValueError(f"Job {job.name} was admitted without a Pipeline")
     number = admission.next_run_number(situation)
-    return CreateRun(job, number, render.run(situation.pipeline, job, number, situation.default_timeout_seconds))
+    return CreateRun(job, number, render.run(situation.pipeline, job, number, situation.limits))
 
 
 def _changes_nothing(action: Action) -> bool:
@@ -89,7 +153,7 @@ def _changes_nothing(action: Action) -> bool:
             return job.status == wanted
         case WritePipelineStatus(pipeline, seen):
             return pipeline.status == seen
-        case CreateRun():
+        case CreateRun() | StopRun() | DeleteRun() | DeleteJob():
             return False
 
 
@@ -97,28 +161,27 @@ def _looks(situation: Situation) -> Iterator[timedelta]:
     """Yield when something may have to be done though nothing is reported."""
     for job in situation.jobs:
         run = situation.run_of(job)
-        if run and (wait := start.next_look(situation, run)):
+        if run and not outcome.is_over(run, situation.pods_of(run)) and (wait := delay.next_look(situation, run)):
             yield wait
+        gives_up = admission.pipeline_gives_up_at(situation, job)
+        if gives_up and gives_up > situation.now:
+            yield gives_up - situation.now
         refusal = situation.refusals.get(job.uid)
         if refusal and refusal.ask_again > situation.now:
             yield refusal.ask_again - situation.now
+    if wait := retention.next_look(situation):
+        yield wait
 
 
 def plan(situation: Situation) -> Plan:
-    """Return what to do about a Pipeline and its Jobs.
-
-    A Job that is being deleted is left alone: its owner reference takes the run along, and the run, as long as it is
-    known, holds up the others.
-    """
-    actions: list[Action] = []
-    for job in situation.jobs:
-        if job.deleting:
-            continue
-        run = situation.run_of(job)
-        actions.append(WriteJobStatus(job, _about_run(situation, job, run)) if run else _about_waiting(situation, job))
+    """Return what to do about a Pipeline and its Jobs."""
+    actions = [action for job in situation.jobs for action in _about(situation, job)]
+    actions += _about_strays(situation)
     when_idle: list[Action] = []
     if situation.pipeline:
         when_idle.append(WritePipelineStatus(situation.pipeline, status.pipeline(situation, situation.pipeline)))
+    when_idle += [DeleteRun(run) for run in retention.surplus_runs(situation)]
+    when_idle += [DeleteJob(job) for job in retention.surplus_jobs(situation)]
     return Plan(
         actions=[action for action in actions if not _changes_nothing(action)],
         when_idle=[action for action in when_idle if not _changes_nothing(action)],

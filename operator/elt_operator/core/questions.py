@@ -1,9 +1,10 @@
 """What must be read live before a decision: a cache may make us look, it never proves that something is gone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from elt_operator.core import outcome, render, start, status
-from elt_operator.core.situation import Job, Run, Situation
+from elt_operator.core import admission, delay, outcome, render, retention, status, stop
+from elt_operator.core.situation import Job, Pod, Run, Situation
 
 
 @dataclass(frozen=True)
@@ -36,32 +37,48 @@ class WarningsAbout:
 
 
 @dataclass(frozen=True)
-class EndedJob:
-    """How did the Job of this run end?"""
+class LiveJob:
+    """What does this Job, which is in the cache no more, say of itself?"""
 
     name: str
     uid: str
 
 
-Question = LiveRun | LivePods | LogOf | WarningsAbout | EndedJob
+@dataclass(frozen=True)
+class RunOf:
+    """Is there a run of this Job, under whatever name?"""
+
+    job: Job
+
+
+Question = LiveRun | LivePods | LogOf | WarningsAbout | LiveJob | RunOf
 
 
 def _about_run(situation: Situation, run: Run) -> list[Question]:
     """Return what must be known of a run whose Job has not ended."""
     pods = situation.pods_of(run)
     if not outcome.is_over(run, pods):
-        if start.needs_warnings(situation, run):
-            return [WarningsAbout(pods[-1].uid if pods else run.uid)]
-        return []
+        unexplained = delay.unexplained(situation, run)
+        ends = stop.stop(situation, run, situation.job_of(run)) is not None
+        return [*([WarningsAbout(unexplained)] if unexplained else []), *_last_words(pods, ends=ends)]
     if not pods and run.name not in situation.live_pods:
         return [LivePods(run)]
     last = outcome.Evidence(run, pods).last
-    return [LogOf(last.name, last.uid)] if last else []
+    return [LogOf(last.name, last.uid)] if last and not last.gone else []
 
 
-def _about_lost_run(job: Job) -> list[Question]:
-    """Return what must be known of a Job that was started and has no run in the cache."""
-    return [LiveRun(job.status.task_name)] if job.status.task_name else []
+def _last_words(pods: Sequence[Pod], *, ends: bool) -> list[Question]:
+    """Return the questions for logs that will go with their pods, before the run is over: the kubelet is quick."""
+    at_work = [pod for pod in pods if pod.alive and pod.started] if ends else []
+    leaving = [pod for pod in pods if pod.ended and pod.deletion_due and not pod.gone]
+    return [LogOf(pod.name, pod.uid) for pod in (*at_work, *leaving)]
+
+
+def _about_job_without_run(situation: Situation, job: Job) -> list[Question]:
+    """Return what must be known of a Job that has no run in the cache, before it ends because of that."""
+    if job.status.task_name:
+        return [LiveRun(job.status.task_name)]
+    return [RunOf(job)] if not job.deleting and admission.first_refusal(situation, job) else []
 
 
 def _about_next_number(situation: Situation) -> list[Question]:
@@ -73,15 +90,27 @@ def _about_next_number(situation: Situation) -> list[Question]:
     return [LiveRun(render.run_name(situation.key.pipeline, recorded))]
 
 
+def _unfinished_without_job(situation: Situation) -> list[Run]:
+    """Return the runs at work whose Job is in the cache no more: it was deleted, or has ended without them."""
+    active = {job.uid for job in situation.jobs}
+    return [
+        run
+        for run in situation.runs
+        if run.job_uid not in active and not run.stop and not outcome.is_over(run, situation.pods_of(run))
+    ]
+
+
 def open_questions(situation: Situation) -> list[Question]:
     """Return the questions whose answers the situation lacks."""
     questions: list[Question] = []
     for job in situation.jobs:
         run = situation.run_of(job)
-        questions += _about_run(situation, run) if run else _about_lost_run(job)
+        questions += _about_run(situation, run) if run else _about_job_without_run(situation, job)
     questions += _about_next_number(situation)
     if unreported := status.unreported_run(situation):
-        questions.append(EndedJob(unreported.job_name, unreported.job_uid))
+        questions.append(LiveJob(unreported.job_name, unreported.job_uid))
+    without_job = [*_unfinished_without_job(situation), *retention.due_runs(situation)]
+    questions += [LiveJob(run.job_name, run.job_uid) for run in without_job]
     return [question for question in questions if not _answered(situation, question)]
 
 
@@ -95,5 +124,7 @@ def _answered(situation: Situation, question: Question) -> bool:
             return pod_uid in situation.logs
         case WarningsAbout(uid):
             return uid in situation.warnings
-        case EndedJob(_, uid):
-            return uid in situation.ended_jobs
+        case LiveJob(_, uid):
+            return uid in situation.live_jobs
+        case RunOf(job):
+            return job.uid in situation.searched_jobs

@@ -7,40 +7,39 @@ from elt_operator.api.fields import Json
 from elt_operator.api.job import JobSpec
 from elt_operator.api.pipeline import PipelineSpec
 from elt_operator.api.pod import PodSettings, Volume
-from elt_operator.core.situation import Job, Pipeline
+from elt_operator.core.situation import Job, Limits, Pipeline
 from elt_operator.core.variables import variables
 
 # Both wrappers are fixed text: what a user wrote reaches them as positional parameters only, so no shell ever reads it
 # as code that it was not meant to be.
 
-# Bash as process 1 ignores SIGTERM and does not pass it on; so each action is a child that the trap can reach. The
-# signal may come before the trap knows the child, hence the second look at `stopped`; `wait` returns early when it
-# comes later, hence the second loop.
+# Bash as process 1 ignores SIGTERM and does not pass it on; so the work is a child that a trap can reach. The signal
+# may come before the trap knows the child, hence the second look at `stopped`. It also interrupts `wait`, whose answer
+# is then not the exit code of the child: hence `again`.
 ACTIONS_WRAPPER: Final = """\
 set -f
-trap 'stopped=1; kill -TERM "$child" 2>/dev/null' TERM INT
+trap 'again=1 stopped=1; kill -TERM "$child" 2>/dev/null' TERM INT
 count=$1; shift
 actions=("${@:1:count}"); shift "$count"
 for action in "${actions[@]}"; do
   [ -z "${stopped-}" ] || exit 143
   meltano $action "$@" & child=$!
   [ -z "${stopped-}" ] || kill -TERM "$child" 2>/dev/null
-  wait "$child"; code=$?
-  while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+  again=1; while [ -n "$again" ]; do again=; wait "$child"; code=$?; done
   [ "$code" -eq 0 ] || exit "$code"
 done
 """
 
 # A script starts further programs, and bash does not end them when it is told to end: job control gives the script a
-# process group of its own, and the signal goes to the whole group. Off again, it does not report the script's end.
+# process group of its own, and the signal goes to the whole group. It also reports the script's end; so standard error
+# is the script's alone.
 SCRIPT_WRAPPER: Final = """\
 set -m
-trap 'stopped=1; kill -TERM -- "-$child" 2>/dev/null' TERM INT
-bash -euo pipefail -c "$@" & child=$!
-set +m
-[ -z "${stopped-}" ] || kill -TERM -- "-$child" 2>/dev/null
-wait "$child"; code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+trap 'again=1 stopped=1; kill -TERM -- "-$child"' TERM INT
+exec 3>&2 2>/dev/null
+bash -euo pipefail -c "$@" 2>&3 3>&- & child=$!
+[ -z "${stopped-}" ] || kill -TERM -- "-$child"
+again=1; while [ -n "$again" ]; do again=; wait "$child"; code=$?; done
 exit "$code"
 """
 
@@ -200,10 +199,10 @@ def _container(pipeline: Pipeline, job: Job, number: int) -> Json:
     }
 
 
-def _pod_spec(pipeline: Pipeline, job: Job, number: int, default_timeout_seconds: int) -> Json:
+def _pod_spec(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> Json:
     spec, _ = _specs(pipeline, job)
     pod = spec.pod
-    timeout = default_timeout_seconds if spec.timeout_seconds is None else spec.timeout_seconds
+    timeout = limits.timeout if spec.timeout_seconds is None else spec.timeout_seconds
     volumes, _ = _volumes(spec)
     optional: Json = {
         # On the pod, not on the batch Job: the batch controller deletes the pod at its deadline, and the log with it.
@@ -235,7 +234,7 @@ def _pod_failure_policy(spec: PipelineSpec) -> Json:
     return {"rules": [disruption, {"action": "FailJob", "onExitCodes": final}]}
 
 
-def run(pipeline: Pipeline, job: Job, number: int, default_timeout_seconds: int) -> dict[str, Any]:
+def run(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> dict[str, Any]:
     """Return the batch Job that carries out ``job`` as run ``number`` of ``pipeline``.
 
     Labels and annotations are an allow-list: a tool's tracking labels copied to a child would make it prune the child.
@@ -254,7 +253,10 @@ def run(pipeline: Pipeline, job: Job, number: int, default_timeout_seconds: int)
             "name": run_name(job.key.pipeline, number),
             "namespace": job.key.namespace,
             "labels": labels,
-            "annotations": {names.PIPELINE_GENERATION_ANNOTATION: str(pipeline.generation)},
+            "annotations": {
+                names.PIPELINE_GENERATION_ANNOTATION: str(pipeline.generation),
+                names.PENDING_TIMEOUT_ANNOTATION: str(spec.pending_timeout_seconds),
+            },
             "ownerReferences": [
                 {
                     "apiVersion": names.API_VERSION,
@@ -277,7 +279,7 @@ def run(pipeline: Pipeline, job: Job, number: int, default_timeout_seconds: int)
                     "labels": {**(spec.pod.labels or {}), **labels},
                     **({"annotations": spec.pod.annotations} if spec.pod.annotations else {}),
                 },
-                "spec": _pod_spec(pipeline, job, number, default_timeout_seconds),
+                "spec": _pod_spec(pipeline, job, number, limits),
             },
         },
     }

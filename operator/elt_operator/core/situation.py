@@ -9,6 +9,7 @@ from datetime import datetime
 
 from elt_operator.api.job import TERMINAL_PHASES, JobSpec, JobStatus
 from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
+from elt_operator.api.reasons import Reason
 
 
 @dataclass(frozen=True, order=True)
@@ -69,6 +70,14 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """Why a run is ended before its time, and in which words its Job will say so."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
 class Run:
     """A batch Job that carries out a Job of ours."""
 
@@ -82,7 +91,18 @@ class Run:
     pipeline_generation: int | None
     finish: Finish | None
     """``None`` while the batch Job controller has not closed the run."""
-    deleting: bool = False
+    pending_timeout_seconds: int = 600
+    """How long an attempt may wait for its container to start."""
+    stop: Stop | None = None
+    """Why we told it to stop; ``None``: we did not."""
+    suspended: bool = False
+    """Whether it is told to have no pods, by us or by somebody else."""
+    stopped: bool = False
+    """Whether the batch Job controller has seen that, and will make no further pod."""
+    started: datetime | None = None
+    """When the batch Job controller first took it up, or took it up again after a suspension."""
+    gone: bool = False
+    """Whether it has been deleted: this is what it was at last."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +138,20 @@ class Pod:
     unschedulable: str = ""
     """Why no node takes the pod, in the scheduler's words; empty when one does."""
     ended: Ended | None = None
-    deleting: bool = False
+    disruption: str = ""
+    """Why the cluster ended it (reason of the condition DisruptionTarget); empty when it did not."""
+    node: str = ""
+    ready: bool = True
+    """What the condition Ready says; true where there is none."""
+    deletion_due: datetime | None = None
+    """When it has to be gone, its grace period over; ``None``: nobody deleted it."""
+    gone: bool = False
+    """Whether it has been deleted: this is what it was at last."""
 
     @property
     def alive(self) -> bool:
         """Whether a process of it may still run."""
-        return self.phase not in {"Succeeded", "Failed"}
+        return not self.gone and self.phase not in {"Succeeded", "Failed"}
 
 
 @dataclass(frozen=True)
@@ -151,17 +179,44 @@ class Warnings:
 
 
 @dataclass(frozen=True)
+class FinishedJob:
+    """A Job that has ended and that the operator created itself, for a schedule."""
+
+    key: Key
+    name: str
+    uid: str
+    created: datetime
+    succeeded: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an administrator allows; all in seconds."""
+
+    timeout: int = 3600
+    """Of one attempt, for Pipelines that set none; 0: none."""
+    pipeline_wait: int = 600
+    """How long a Job waits for a Pipeline that does not exist."""
+    run_retention: int = 3600
+    """How long a run is kept once its Job has told how it ended."""
+
+
+@dataclass(frozen=True)
 class Situation:
     """What is known of one Pipeline and its Jobs at one moment."""
 
     key: Key
     now: datetime
-    default_timeout_seconds: int
+    limits: Limits = Limits()
     pipeline: Pipeline | None = None
+    pipeline_missed: datetime | None = None
+    """Since when we have known that there is no Pipeline; ``None``: there is one."""
     jobs: Sequence[Job] = ()
     """Jobs that have not ended, the oldest first."""
     runs: Sequence[Run] = ()
     pods: Sequence[Pod] = ()
+    history: Sequence[FinishedJob] = ()
+    """Jobs that have ended, as far as the operator made them itself."""
     taken_numbers: frozenset[int] = frozenset()
     """Numbers whose run's name belongs to a stranger's batch Job."""
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
@@ -170,19 +225,32 @@ class Situation:
     # Answers to the questions of core/questions.py, read live from the API server.
     logs: Mapping[str, PodLog] = field(default_factory=dict)
     """By the UID of the pod."""
+    last_words: Mapping[str, PodLog] = field(default_factory=dict)
+    """Logs as they were when the end of their pod was near, for when they cannot be read any more; by the pod's UID."""
     warnings: Mapping[str, Warnings] = field(default_factory=dict)
     """By the UID of the object warned about."""
     live_runs: Mapping[str, Run | None] = field(default_factory=dict)
     """By name; ``None``: there is none of ours."""
     live_pods: frozenset[str] = frozenset()
     """Names of the runs whose pods were read live; ``pods`` then holds them all."""
-    ended_jobs: Mapping[str, Job | None] = field(default_factory=dict)
-    """By name; ``None``: there is none."""
+    searched_jobs: frozenset[str] = frozenset()
+    """UIDs of the Jobs whose run was searched live; ``runs`` then holds it, if there is one."""
+    live_jobs: Mapping[str, Job | None] = field(default_factory=dict)
+    """Jobs that are in the cache no more, by UID; ``None``: there is none."""
 
     def run_of(self, job: Job) -> Run | None:
         """Return the run that carries out ``job``; the first one, should there ever be more."""
         runs = sorted((run for run in self.runs if run.job_uid == job.uid), key=lambda run: run.number)
         return runs[0] if runs else None
+
+    def job_of(self, run: Run) -> Job | None:
+        """Return the Job that ``run`` carries out; ``None`` when it is not among those that have not ended."""
+        return next((job for job in self.jobs if job.uid == run.job_uid), None)
+
+    def log_of(self, pod: Pod) -> PodLog | None:
+        """Return the end of a pod's log as well as it is known; ``None`` when it was not read."""
+        read = self.logs.get(pod.uid)
+        return read if read and read.text is not None else self.last_words.get(pod.uid, read)
 
     def pods_of(self, run: Run) -> list[Pod]:
         """Return the pods of ``run``, the oldest first."""

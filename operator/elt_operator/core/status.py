@@ -8,8 +8,8 @@ from elt_operator.api.conditions import Condition, Verdict, transitioned
 from elt_operator.api.job import TERMINAL_PHASES, JobStatus, Phase
 from elt_operator.api.pipeline import ActiveJob, LastJob, PipelineStatus
 from elt_operator.api.reasons import Reason
-from elt_operator.core import render
-from elt_operator.core.outcome import Outcome
+from elt_operator.core import outcome, render
+from elt_operator.core.admission import Refusal
 from elt_operator.core.situation import Job, Pipeline, Run, Situation
 
 _MESSAGE_CHARACTERS: Final = 2048
@@ -62,6 +62,7 @@ def running(situation: Situation, job: Job, run: Run, reason: Reason, message: s
         start_time=run.created,
         task_name=run.name,
         arguments=_arguments(situation, job, run),
+        attempts=outcome.past_attempts(run, situation.pods_of(run), job.status.attempts or []) or None,
     )
 
 
@@ -75,7 +76,7 @@ def _arguments(situation: Situation, job: Job, run: Run) -> list[str] | None:
     return [argument[:8192] for argument in render.started_arguments(pipeline.spec, job.spec)]
 
 
-def ended(situation: Situation, job: Job, run: Run, result: Outcome) -> JobStatus:
+def ended(situation: Situation, job: Job, run: Run, result: outcome.Outcome) -> JobStatus:
     """Return the last status of a Job whose run is over."""
     verdict = result.verdict
     return JobStatus(
@@ -96,15 +97,15 @@ def ended(situation: Situation, job: Job, run: Run, result: Outcome) -> JobStatu
     )
 
 
-def refused(job: Job, reason: Reason, message: str, now: datetime) -> JobStatus:
+def refused(job: Job, refusal: Refusal, now: datetime) -> JobStatus:
     """Return the last status of a Job that never started."""
     return JobStatus(
-        phase=Phase.ERROR,
-        reason=reason,
+        phase=refusal.phase,
+        reason=refusal.reason,
         observed_generation=job.generation,
-        conditions=_job_conditions(job, Phase.ERROR, reason, message, now),
+        conditions=_job_conditions(job, refusal.phase, refusal.reason, refusal.message, now),
         end_time=now,
-        error_message=_shortened(message),
+        error_message=_shortened(refusal.message) if refusal.phase is Phase.ERROR else None,
     )
 
 
@@ -203,7 +204,12 @@ def unreported_run(situation: Situation) -> Run | None:
 
 
 def newest_ended_job(situation: Situation) -> Job | None:
-    """Return the Job of the newest unreported run, if it still exists and has ended."""
-    run = unreported_run(situation)
-    job = situation.ended_jobs.get(run.job_uid) if run else None
-    return job if job and job.ended else None
+    """Return the Job that ended last, of those that had a run and of which the status does not tell yet."""
+    told = situation.pipeline.status.last_job if situation.pipeline else None
+    since = told.start_time if told else None
+    ended = [
+        job
+        for job in situation.live_jobs.values()
+        if job and job.ended and job.status.start_time and (since is None or job.status.start_time >= since)
+    ]
+    return max(ended, key=lambda job: (job.status.start_time, job.status.end_time), default=None)

@@ -37,14 +37,14 @@ async def run(settings: Settings) -> None:
         await _until_served(client)
         cache = Cache()
         queue: WorkQueue[Key] = WorkQueue()
-        audit = Audit(LiveCluster(client), cache, queue, settings.namespaces)
+        audit = Audit(LiveCluster(client), cache, queue, settings.namespaces, settings.audit_seconds)
         # Nothing is decided before everything was listed: a run that is not known yet would be made again.
         await audit.until_done()
-        reconciler = Reconciler(LiveCluster(client), cache, queue, now, settings.default_timeout_seconds)
+        reconciler = Reconciler(LiveCluster(client), cache, queue, now, settings.limits)
         logger.info("looking after %s", ", ".join(settings.namespaces) or "all namespaces")
         # kopf ends the tasks that start after it; so these start before.
         async with _background(reconciler, audit, settings.workers):
-            await _watch(client, cache, queue, settings)
+            await _watch(client, audit, settings)
         queue.close()
 
 
@@ -73,14 +73,14 @@ async def _background(reconciler: Reconciler, audit: Audit, workers: int) -> Asy
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _watch(client: Client, cache: Cache, queue: WorkQueue[Key], settings: Settings) -> None:
+async def _watch(client: Client, audit: Audit, settings: Settings) -> None:
     """Run kopf until it is told to stop; start it again when it gives up, with the cache as warm as it was."""
     registry = kopf.OperatorRegistry()
-    watches.register(registry, cache, queue)
+    watches.register(registry, audit.cache, audit.queue)
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        session = client.new_session(f"{names.MANAGER}-watch")
+        session = client.new_session(f"{names.MANAGER}-watch", audit.listed_anew)
         return kopf.AiohttpSession(server=client.server, aiohttp_session=session)
 
     while True:

@@ -27,8 +27,8 @@ def register(registry: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue[Key
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     async def run_changed(event: kopf.RawEvent, **_: Any) -> None:
-        wake(cache.runs.take_event(event))
+        wake(cache.take_run_event(event))
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
-        wake(cache.pods.take_event(event))
+        wake(cache.take_pod_event(event))

@@ -3,22 +3,24 @@
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
 
-from elt_operator.core.situation import Key
+from elt_operator.core.situation import FinishedJob, Key
 from elt_operator.kube.cache import Cache, Store
 from elt_operator.kube.client import ApiError
-from elt_operator.kube.cluster import LiveCluster
+from elt_operator.kube.cluster import LISTED, LiveCluster
 from elt_operator.kube.queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
-PERIOD_SECONDS: Final = 300.0
 _RETRY_SECONDS: Final = 5.0
+_SETTLE_SECONDS: Final = 1.0
+"""How long to wait after a watch has listed anew: the other watches mostly do so in the same moment."""
 
 
 @dataclass(frozen=True)
@@ -30,32 +32,73 @@ class Audit:
     queue: WorkQueue[Key]
     namespaces: Sequence[str]
     """Empty: all of them."""
+    period_seconds: float
+    _relisted: set[str] = field(default_factory=set)
+    """The kinds that a watch has listed anew."""
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def once(self) -> None:
         """Make the cache agree with the cluster, then have everything looked at. Quiet Pipelines cost no write."""
-        await self._compare("pipelines", self.cache.pipelines)
-        await self._compare("jobs", self.cache.jobs)
-        await self._compare("runs", self.cache.runs)
-        await self._compare("pods", self.cache.pods)
+        for kind in LISTED:
+            await self._compare(kind)
+        found: dict[Key, dict[str, FinishedJob]] = {}
+        for place in self._places:
+            async for job in self.cluster.finished(place):
+                found.setdefault(job.key, {})[job.uid] = job
+        self.cache.history = found
         for key in self.cache.all_keys():
             self.queue.add(key)
 
-    async def _compare(self, kind: str, store: Store[Any]) -> None:
+    @property
+    def _places(self) -> Sequence[str | None]:
+        return self.namespaces or [None]
+
+    async def _compare(self, kind: str) -> None:
+        store: Store[Any] = getattr(self.cache, kind)
         known = store.uids()
-        places: Sequence[str | None] = self.namespaces or [None]
-        store.sync([body for place in places async for body in self.cluster.listing(kind, place)], known)
+        bodies = [body for place in self._places async for body in self.cluster.listing(kind, place)]
+        for key in store.sync(bodies, known):
+            self.queue.add(key)
+
+    def listed_anew(self, path: str) -> None:
+        """Take notice that a watch has listed the collection at ``path``, as it does after its stream was broken.
+
+        What was deleted meanwhile is in no event; so this kind has to be compared.
+        """
+        for kind, (root, plural, _) in LISTED.items():
+            if path.startswith(f"{root}/") and path.endswith(f"/{plural}"):
+                self._relisted.add(kind)
+                self._wake.set()
+
+    async def _compare_relisted(self) -> None:
+        self._wake.clear()
+        for kind in sorted(self._relisted):
+            await self._compare(kind)
+            self._relisted.discard(kind)
 
     async def until_done(self) -> None:
         """Audit, again and again until the API server has answered once."""
-        while True:
-            try:
-                return await self.once()
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                logger.warning("the cluster cannot be listed yet: %s: %s", type(error).__name__, error)
-                await asyncio.sleep(_RETRY_SECONDS)
+        await _until(self.once)
 
     async def repeat(self) -> None:
-        """Audit for ever, every five minutes with jitter."""
+        """Audit for ever: everything each period, give or take a tenth, and a kind when its watch has listed anew."""
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(PERIOD_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not a secret
+            period = self.period_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
+            whole_audit = loop.time() + period
+            while (left := whole_audit - loop.time()) > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), left)
+                    await asyncio.sleep(_SETTLE_SECONDS)
+                    await _until(self._compare_relisted)
             await self.until_done()
+
+
+async def _until(done: Callable[[], Awaitable[None]]) -> None:
+    """Call ``done`` until the API server has answered all of it."""
+    while True:
+        try:
+            return await done()
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            logger.warning("the cluster cannot be listed yet: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(_RETRY_SECONDS)

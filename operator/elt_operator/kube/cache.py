@@ -1,9 +1,11 @@
 """The cache: snapshots of what the watches last told, by Pipeline. It may make us look; it never proves an absence."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from elt_operator.core.situation import Job, Key, Pipeline, Pod, Refusal, Run
+from elt_operator.core.situation import FinishedJob, Job, Key, Pipeline, Pod, PodLog, Refusal, Run
 from elt_operator.kube import snapshots
 
 
@@ -89,17 +91,42 @@ class Store(Generic[S]):
         """Return the UIDs of all that is, or was, known."""
         return set(self._versions)
 
-    def sync(self, bodies: Iterable[Mapping[str, Any]], known_before: set[str]) -> None:
+    def sync(self, bodies: Iterable[Mapping[str, Any]], known_before: set[str]) -> set[Key]:
         """Take a complete list; forget what was known before it was asked for and is not in it.
 
-        Watches do not report each deletion: kopf tells of none that happened while its stream was broken.
+        Watches do not report each deletion: kopf tells of none that happened while its stream was broken. Return the
+        Pipelines for which this was news.
         """
+        changed: set[Key | None] = set()
         listed: set[str] = set()
         for body in bodies:
-            listed.add(body["metadata"]["uid"])
-            self.take(body)
-        for uid in known_before - listed:
-            self.forget(uid)
+            uid = body["metadata"]["uid"]
+            listed.add(uid)
+            if self._versions.get(uid) != _version(body):
+                changed.add(self.take(body))
+        changed |= {self.forget(uid) for uid in known_before - listed}
+        return {key for key in changed if key}
+
+
+class Departed(Generic[S]):
+    """What objects were when they were deleted, by the Pipeline they belonged to."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, list[S]] = {}
+
+    def add(self, snapshot: S) -> None:
+        """Remember ``snapshot``."""
+        self._by_key.setdefault(snapshot.key, []).append(snapshot)
+
+    def of(self, key: Key) -> list[S]:
+        """Return what belonged to the Pipeline ``key``."""
+        return list(self._by_key.get(key, []))
+
+    def keep(self, key: Key, wanted: Callable[[S], bool]) -> None:
+        """Forget all that belonged to ``key`` but what is ``wanted``."""
+        kept = [snapshot for snapshot in self._by_key.pop(key, []) if wanted(snapshot)]
+        if kept:
+            self._by_key[key] = kept
 
 
 class Cache:
@@ -110,6 +137,16 @@ class Cache:
         self.jobs: Store[Job] = Store(_active_job)
         self.runs: Store[Run] = Store(snapshots.run)
         self.pods: Store[Pod] = Store(snapshots.pod)
+        self.departed_runs: Departed[Run] = Departed()
+        """What runs were when they were deleted, for as long as their Job has not told its end."""
+        self.departed_pods: Departed[Pod] = Departed()
+        """The same of pods."""
+        self.last_words: dict[Key, dict[str, PodLog]] = {}
+        """Ends of logs as they were read last, by the pod's UID; kept as long."""
+        self.history: dict[Key, dict[str, FinishedJob]] = {}
+        """Ended Jobs that the operator made itself, by UID, as of the last audit."""
+        self.pipelines_missed: dict[Key, datetime] = {}
+        """When we first looked for a Pipeline that is not there."""
         self.refusals: dict[str, Refusal] = {}
         """What the API server refused lately, by the UID of the Job."""
         self.taken_numbers: dict[Key, set[int]] = {}
@@ -117,9 +154,32 @@ class Cache:
         self.last_ended: dict[Key, Job] = {}
         """The Job of each Pipeline that we saw end last."""
 
+    def take_run_event(self, event: Mapping[str, Any]) -> Key | None:
+        """Remember what a watch event says of a run, also what it was when it went."""
+        if event["type"] == "DELETED" and (run := snapshots.run(event["object"])):
+            self.departed_runs.add(replace(run, gone=True))
+        return self.runs.take_event(event)
+
+    def take_pod_event(self, event: Mapping[str, Any]) -> Key | None:
+        """Remember what a watch event says of a pod, also what it was when it went."""
+        if event["type"] == "DELETED" and (pod := snapshots.pod(event["object"])):
+            self.departed_pods.add(replace(pod, gone=True))
+        return self.pods.take_event(event)
+
+    def tidy(self, key: Key) -> None:
+        """Drop what was kept for Jobs that have ended since."""
+        active = {job.uid for job in self.jobs.of(key)}
+        at_work = {run.name for run in (*self.departed_runs.of(key), *self.runs.of(key)) if run.job_uid in active}
+        self.departed_runs.keep(key, lambda run: run.name in at_work)
+        self.departed_pods.keep(key, lambda pod: pod.run_name in at_work)
+        pods = {pod.uid for pod in (*self.departed_pods.of(key), *self.pods.of(key)) if pod.run_name in at_work}
+        logs = {uid: log for uid, log in self.last_words.pop(key, {}).items() if uid in pods}
+        if logs:
+            self.last_words[key] = logs
+
     def all_keys(self) -> set[Key]:
         """Return all Pipelines that anything is known of."""
-        return self.pipelines.keys() | self.jobs.keys() | self.runs.keys() | self.pods.keys()
+        return self.pipelines.keys() | self.jobs.keys() | self.runs.keys() | self.pods.keys() | self.history.keys()
 
 
 def _active_job(body: Mapping[str, Any]) -> Job | None:

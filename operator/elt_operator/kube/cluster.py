@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import aiohttp
 
 from elt_operator.api import names
 from elt_operator.api.fields import Json
-from elt_operator.core.situation import Key
+from elt_operator.core.events import Event
+from elt_operator.core.situation import FinishedJob, Job, Key, Pipeline, Run, Stop
 from elt_operator.errors import Refused, Stale
+from elt_operator.kube import snapshots
 from elt_operator.kube.client import (
+    EVENTS_PATH,
     JOBS_PATH,
     MERGE_PATCH,
     PIPELINES_PATH,
@@ -30,12 +35,27 @@ Body = Mapping[str, Any]
 ENDED_JOBS_LEFT_OUT: Final = ",".join(f"status.phase!={phase}" for phase in ("COMPLETE", "ERROR", "STOPPED", "UNKNOWN"))
 """The field selector that keeps finished Jobs out of the operator's memory."""
 
+_EVENT_MESSAGE_CHARACTERS: Final = 1024
+"""The API server's limit (pkg/apis/core/validation/events.go)."""
+
 
 class Cluster(Protocol):
     """Reads and writes of one reconciliation."""
 
     async def create_run(self, key: Key, manifest: Json) -> Body:
         """Create a batch Job. ``Refused``: quota or admission said no. ``Stale``: the name is taken."""
+
+    async def stop_run(self, run: Run, stop: Stop) -> Body:
+        """Suspend a batch Job and write down why; ``Stale``: it is gone, or another one has its name."""
+
+    async def delete_run(self, run: Run) -> None:
+        """Delete a batch Job and its pods; one that is gone, or another one by now, is left as it is."""
+
+    async def delete_job(self, job: FinishedJob) -> None:
+        """Delete a Job; one that is gone, or another one by now, is left as it is."""
+
+    async def post_event(self, about: Job | Pipeline, event: Event, now: datetime) -> None:
+        """Tell of something that happened to an object; the same reason told again is counted."""
 
     async def write_job_status(self, namespace: str, name: str, version: str, patch: Json) -> Body:
         """Patch a Job's status if it still has this version; else ``Stale``."""
@@ -48,6 +68,9 @@ class Cluster(Protocol):
 
     async def job(self, namespace: str, name: str) -> Body | None:
         """Return a Job; ``None``: there is none."""
+
+    async def runs_of_job(self, namespace: str, job_name: str) -> Sequence[Body]:
+        """Return the batch Jobs that were made for Jobs of this name."""
 
     async def pods_of_run(self, namespace: str, run_name: str) -> Sequence[Body]:
         """Return the pods of a run."""
@@ -84,6 +107,44 @@ class LiveCluster:
         path = f"{PIPELINES_PATH}/namespaces/{namespace}/{names.PIPELINES}/{name}"
         return await self._write_status(path, version, patch)
 
+    async def stop_run(self, run: Run, stop: Stop) -> Body:
+        """See ``Cluster``."""
+        annotations = {names.STOP_REASON_ANNOTATION: stop.reason, names.STOP_MESSAGE_ANNOTATION: stop.message}
+        body = {"metadata": {"uid": run.uid, "annotations": annotations}, "spec": {"suspend": True}}
+        path = f"{RUNS_PATH}/namespaces/{run.key.namespace}/jobs/{run.name}"
+        try:
+            answer = await self.client.request("PATCH", path, body, content_type=MERGE_PATCH)
+        except (Conflict, NotFound) as error:
+            raise Stale(error.message) from error
+        return answer  # type: ignore[no-any-return]  # JSON
+
+    async def delete_run(self, run: Run) -> None:
+        """See ``Cluster``."""
+        await self._delete(f"{RUNS_PATH}/namespaces/{run.key.namespace}/jobs/{run.name}", run.uid)
+
+    async def delete_job(self, job: FinishedJob) -> None:
+        """See ``Cluster``."""
+        await self._delete(f"{JOBS_PATH}/namespaces/{job.key.namespace}/{names.JOBS}/{job.name}", job.uid)
+
+    async def _delete(self, path: str, uid: str) -> None:
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        with suppress(NotFound, Conflict):
+            await self.client.request("DELETE", path, options)
+
+    async def post_event(self, about: Job | Pipeline, event: Event, now: datetime) -> None:
+        """See ``Cluster``."""
+        namespace = about.key.namespace
+        manifest = event_manifest(about, event, now)
+        events = f"{EVENTS_PATH}/namespaces/{namespace}/events"
+        try:
+            await self.client.request("POST", events, manifest)
+        except Conflict:
+            path = f"{events}/{manifest['metadata']['name']}"
+            before = await self._get(path) or {}
+            again = {name: manifest[name] for name in ("message", "lastTimestamp")}
+            counted = {**again, "count": before.get("count", 0) + 1}
+            await self.client.request("PATCH", path, counted, content_type=MERGE_PATCH)
+
     async def _write_status(self, path: str, version: str, patch: Json) -> Body:
         body = {"metadata": {"resourceVersion": version}, "status": patch}
         try:
@@ -106,6 +167,12 @@ class LiveCluster:
         """See ``Cluster``."""
         return await self._get(f"{JOBS_PATH}/namespaces/{namespace}/{names.JOBS}/{name}")
 
+    async def runs_of_job(self, namespace: str, job_name: str) -> list[Body]:
+        """See ``Cluster``."""
+        path = f"{RUNS_PATH}/namespaces/{namespace}/jobs"
+        selector = f"{names.JOB_LABEL}={job_name},{names.PIPELINE_LABEL}"
+        return [body async for body in self.client.objects(path, labelSelector=selector)]
+
     async def pods_of_run(self, namespace: str, run_name: str) -> list[Body]:
         """See ``Cluster``."""
         path = f"{PODS_PATH}/namespaces/{namespace}/pods"
@@ -127,17 +194,29 @@ class LiveCluster:
 
     async def newest_warning(self, namespace: str, uid: str) -> str:
         """See ``Cluster``."""
-        path = f"{PODS_PATH}/namespaces/{namespace}/events"
+        path = f"{EVENTS_PATH}/namespaces/{namespace}/events"
         selector = f"involvedObject.uid={uid},type=Warning"
         warnings = [event async for event in self.client.objects(path, fieldSelector=selector)]
         newest = max(warnings, key=_event_time, default=None)
         return newest.get("message", "") if newest else ""
 
+    async def finished(self, namespace: str | None) -> AsyncIterator[FinishedJob]:
+        """Yield the Jobs that have ended and that the operator made itself; only their metadata is read."""
+        place = f"/namespaces/{namespace}" if namespace else ""
+        path = f"{JOBS_PATH}{place}/{names.JOBS}"
+        label = f"{names.MANAGED_BY_LABEL}={names.MANAGER}"
+        for selector, succeeded in HISTORY:
+            async for body in self.client.objects(
+                path, metadata_only=True, fieldSelector=selector, labelSelector=label
+            ):
+                if job := snapshots.finished_job(body, succeeded=succeeded):
+                    yield job
+
     def listing(self, kind: str, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
         """Yield all objects of ``kind`` (pipelines, jobs, runs or pods) that the operator looks at."""
         root, plural, selectors = LISTED[kind]
         place = f"/namespaces/{namespace}" if namespace else ""
-        return self.client.objects(f"{root}{place}/{plural}", **selectors)
+        return self.client.objects(f"{root}{place}/{plural}", metadata_only=False, **selectors)
 
 
 LISTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
@@ -146,6 +225,39 @@ LISTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "runs": (RUNS_PATH, "jobs", {"labelSelector": names.PIPELINE_LABEL}),
     "pods": (PODS_PATH, "pods", {"labelSelector": names.PIPELINE_LABEL}),
 }
+
+
+HISTORY: Final = (
+    ("status.phase=COMPLETE", True),
+    *((f"status.phase={phase}", False) for phase in ("ERROR", "STOPPED", "UNKNOWN")),
+)
+"""Field selectors of Jobs that have ended, and whether they succeeded."""
+
+
+def event_manifest(about: Job | Pipeline, event: Event, now: datetime) -> Json:
+    """Return an event; its name is that of the object and the reason, so that the same told again is one event."""
+    kind, name = ("Job", about.name) if isinstance(about, Job) else ("Pipeline", about.key.pipeline)
+    moment = now.isoformat().replace("+00:00", "Z")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.{about.uid[:8]}.{event.reason.lower()}", "namespace": about.key.namespace},
+        "involvedObject": {
+            "apiVersion": names.API_VERSION,
+            "kind": kind,
+            "name": name,
+            "namespace": about.key.namespace,
+            "uid": about.uid,
+        },
+        "type": event.type,
+        "reason": event.reason,
+        "message": event.message[:_EVENT_MESSAGE_CHARACTERS],
+        "source": {"component": names.MANAGER},
+        "reportingComponent": names.MANAGER,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "count": 1,
+    }
 
 
 def _event_time(event: Body) -> str:

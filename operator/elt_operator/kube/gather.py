@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from elt_operator.core import questions
-from elt_operator.core.questions import EndedJob, LivePods, LiveRun, LogOf, Question, WarningsAbout
-from elt_operator.core.situation import Key, PodLog, Run, Situation, Warnings
+from elt_operator.core.questions import LiveJob, LivePods, LiveRun, LogOf, Question, RunOf, WarningsAbout
+from elt_operator.core.situation import Job, Key, Limits, PodLog, Run, Situation, Warnings
 from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.cluster import Cluster
@@ -14,21 +14,28 @@ _ROUNDS = 10
 """An answer may open a question, a few times at most; more would be a rule that asks in circles."""
 
 
-def from_cache(cache: Cache, key: Key, now: datetime, default_timeout_seconds: int) -> Situation:
+def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situation:
     """Return what is known without asking."""
-    ended = cache.last_ended.get(key)
+    cache.tidy(key)
+    pipeline = next(iter(cache.pipelines.of(key)), None)
+    if pipeline:
+        cache.pipelines_missed.pop(key, None)
     jobs = sorted(cache.jobs.of(key), key=lambda job: (job.created, job.name))
+    ended = cache.last_ended.get(key)
     return Situation(
         key=key,
         now=now,
-        default_timeout_seconds=default_timeout_seconds,
-        pipeline=next(iter(cache.pipelines.of(key)), None),
+        limits=limits,
+        pipeline=pipeline,
+        pipeline_missed=cache.pipelines_missed.setdefault(key, now) if jobs and not pipeline else None,
         jobs=jobs,
-        runs=cache.runs.of(key),
-        pods=cache.pods.of(key),
+        runs=[*cache.departed_runs.of(key), *cache.runs.of(key)],
+        pods=[*cache.departed_pods.of(key), *cache.pods.of(key)],
+        history=list(cache.history.get(key, {}).values()),
         taken_numbers=frozenset(cache.taken_numbers.get(key, ())),
         refusals={job.uid: refusal for job in jobs if (refusal := cache.refusals.get(job.uid))},
-        ended_jobs={ended.uid: ended} if ended else {},
+        last_words=dict(cache.last_words.get(key, {})),
+        live_jobs={ended.uid: ended} if ended else {},
     )
 
 
@@ -45,16 +52,22 @@ async def _live_run(cluster: Cluster, situation: Situation, name: str) -> Situat
 
 async def _live_pods(cluster: Cluster, situation: Situation, run: Run) -> Situation:
     bodies = await cluster.pods_of_run(situation.key.namespace, run.name)
-    others = [pod for pod in situation.pods if pod.run_name != run.name]
+    others = [pod for pod in situation.pods if pod.gone or pod.run_name != run.name]
     pods = [pod for body in bodies if (pod := snapshots.pod(body))]
     return replace(situation, pods=[*others, *pods], live_pods=situation.live_pods | {run.name})
 
 
-async def _ended_job(cluster: Cluster, situation: Situation, question: EndedJob) -> Situation:
+async def _live_job(cluster: Cluster, situation: Situation, question: LiveJob) -> Situation:
     body = await cluster.job(situation.key.namespace, question.name)
     job = snapshots.job(body) if body else None
     found = job if job and job.uid == question.uid else None
-    return replace(situation, ended_jobs={**situation.ended_jobs, question.uid: found})
+    return replace(situation, live_jobs={**situation.live_jobs, question.uid: found})
+
+
+async def _run_of(cluster: Cluster, situation: Situation, job: Job) -> Situation:
+    bodies = await cluster.runs_of_job(situation.key.namespace, job.name)
+    found = [run for body in bodies if (run := snapshots.run(body)) and run.job_uid == job.uid]
+    return replace(situation, runs=[*situation.runs, *found], searched_jobs=situation.searched_jobs | {job.uid})
 
 
 async def answered(cluster: Cluster, situation: Situation, question: Question) -> Situation:
@@ -71,8 +84,10 @@ async def answered(cluster: Cluster, situation: Situation, question: Question) -
         case WarningsAbout(uid):
             warning = Warnings(await cluster.newest_warning(namespace, uid))
             return replace(situation, warnings={**situation.warnings, uid: warning})
-        case EndedJob():
-            return await _ended_job(cluster, situation, question)
+        case LiveJob():
+            return await _live_job(cluster, situation, question)
+        case RunOf(job):
+            return await _run_of(cluster, situation, job)
 
 
 async def gather(cluster: Cluster, situation: Situation) -> Situation:

@@ -9,9 +9,21 @@ from typing import Any, Final, assert_never
 import aiohttp
 
 from elt_operator.api.fields import Fields, Json
+from elt_operator.api.reasons import Reason
 from elt_operator.core import render
-from elt_operator.core.plan import Action, CreateRun, Plan, WriteJobStatus, WritePipelineStatus, plan
-from elt_operator.core.situation import Key, Refusal
+from elt_operator.core.events import Event
+from elt_operator.core.plan import (
+    Action,
+    CreateRun,
+    DeleteJob,
+    DeleteRun,
+    Plan,
+    StopRun,
+    WriteJobStatus,
+    WritePipelineStatus,
+    plan,
+)
+from elt_operator.core.situation import Job, Key, Limits, Pipeline, Refusal, Situation
 from elt_operator.errors import Refused, Stale
 from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
@@ -58,7 +70,7 @@ class Reconciler:
     queue: WorkQueue[Key]
     clock: Callable[[], datetime]
     """The present, an aware UTC time in whole seconds."""
-    default_timeout_seconds: int
+    limits: Limits
 
     async def look_at(self, key: Key) -> None:
         """Reconcile ``key``; whatever goes wrong is tried again, later and later."""
@@ -71,7 +83,7 @@ class Reconciler:
                 await self._write_for_people(key, wanted)
         except Stale as stale:
             logger.debug("%s: looking again: %s", key, stale)
-            self.queue.add(key)
+            self.queue.add_after(key, self.queue.back_off_seconds(key))
         except _OUTAGES as error:
             seconds = self.queue.back_off_seconds(key)
             logger.warning("%s: trying again in %.1f s: %s: %s", key, seconds, type(error).__name__, error)
@@ -85,8 +97,16 @@ class Reconciler:
                 self.queue.add_after(key, wanted.look_again.total_seconds())
 
     async def _plan(self, key: Key) -> Plan:
-        seen = from_cache(self.cache, key, self.clock(), self.default_timeout_seconds)
-        return plan(await gather(self.cluster, seen))
+        seen = from_cache(self.cache, key, self.clock(), self.limits)
+        known = await gather(self.cluster, seen)
+        self._keep_last_words(known)
+        return plan(known)
+
+    def _keep_last_words(self, situation: Situation) -> None:
+        """Keep the logs of pods that are about to go, for when their run is over."""
+        read = {uid: log for uid, log in situation.logs.items() if log.text is not None}
+        if read:
+            self.cache.last_words.setdefault(situation.key, {}).update(read)
 
     async def _write_for_people(self, key: Key, wanted: Plan) -> None:
         if wanted.when_idle and not self.queue.idle:
@@ -100,6 +120,16 @@ class Reconciler:
             match action:
                 case CreateRun():
                     await self._create_run(action)
+                case StopRun():
+                    await self._stop_run(action)
+                case DeleteRun(run):
+                    await self.cluster.delete_run(run)
+                    self.cache.runs.forget(run.uid)
+                    logger.debug("%s: run %s removed; its Job tells how it ended", run.key, run.name)
+                case DeleteJob(finished):
+                    await self.cluster.delete_job(finished)
+                    self.cache.history.get(finished.key, {}).pop(finished.uid, None)
+                    logger.info("%s: Job %s removed (history limits of the Pipeline)", finished.key, finished.name)
                 case WriteJobStatus():
                     await self._write_job_status(action)
                 case WritePipelineStatus(pipeline, status):
@@ -124,6 +154,18 @@ class Reconciler:
         self.cache.runs.take(body)
         logger.info("Job %s/%s: run %s created", job.key.namespace, job.name, body["metadata"]["name"])
 
+    async def _stop_run(self, action: StopRun) -> None:
+        run = action.run
+        try:
+            body = await self.cluster.stop_run(run, action.stop)
+        except Stale:
+            live = await self.cluster.run(run.key.namespace, run.name)
+            if live is None or live["metadata"]["uid"] != run.uid:
+                self.cache.runs.forget(run.uid)
+            raise
+        self.cache.runs.take(body)
+        logger.info("Job %s/%s: run %s: %s", run.key.namespace, run.job_name, run.name, action.stop.message)
+
     def _remember_refusal(self, job_uid: str, message: str) -> None:
         before = self.cache.refusals.get(job_uid)
         times = before.times + 1 if before else 1
@@ -140,7 +182,10 @@ class Reconciler:
             self.cache.runs.take(body)
         else:
             self.cache.taken_numbers.setdefault(key, set()).add(number)
-            logger.warning("%s: batch Job %s is not ours; its number is skipped", key, name)
+            message = f"Batch Job {name} is not the operator's; its number is skipped."
+            logger.warning("%s: %s", key, message)
+            for pipeline in self.cache.pipelines.of(key):
+                await self._tell(pipeline, [Event("Warning", Reason.NAME_CONFLICT, message)])
 
     async def _write_job_status(self, action: WriteJobStatus) -> None:
         job, status = action.job, action.status
@@ -156,6 +201,15 @@ class Reconciler:
             self.cache.last_ended[job.key] = written
         self.cache.jobs.take(body)
         logger.info("Job %s/%s: %s, %s: %s", namespace, job.name, status.phase, status.reason, _said(status))
+        await self._tell(job, action.events)
+
+    async def _tell(self, about: Job | Pipeline, events: Sequence[Event]) -> None:
+        """Post events; nothing depends on them, so one that cannot be posted is only logged."""
+        for event in events:
+            try:
+                await self.cluster.post_event(about, event, self.clock())
+            except _OUTAGES as error:
+                logger.warning("%s: event %s could not be posted: %s", about.key, event.reason, error)
 
     async def _read_again(self, namespace: str, name: str, uid: str) -> None:
         body = await self.cluster.job(namespace, name)

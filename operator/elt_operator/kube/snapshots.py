@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from elt_operator.api import names
 from elt_operator.api.job import JobSpec, JobStatus
 from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
+from elt_operator.api.reasons import Reason
 from elt_operator.core import render
-from elt_operator.core.situation import Ended, Finish, Job, Key, Pipeline, Pod, Run
+from elt_operator.core.situation import Ended, Finish, FinishedJob, Job, Key, Pipeline, Pod, Run, Stop
 
 Body = Mapping[str, Any]
 StatusT = TypeVar("StatusT", PipelineStatus, JobStatus)
@@ -100,6 +101,16 @@ def _controller(body: Body, kind: str, api_group: str) -> Mapping[str, Any] | No
     return None
 
 
+def finished_job(body: Body, *, succeeded: bool) -> FinishedJob | None:
+    """Return the snapshot of a Job that has ended, from its metadata; ``None`` when the operator did not create it."""
+    metadata = body["metadata"]
+    labels, owner = metadata.get("labels") or {}, _controller(body, "Pipeline", names.GROUP)
+    if labels.get(names.MANAGED_BY_LABEL) != names.MANAGER or owner is None:
+        return None
+    key = Key(metadata["namespace"], owner["name"])
+    return FinishedJob(key, metadata["name"], metadata["uid"], _created(body), succeeded)
+
+
 def run(body: Body) -> Run | None:
     """Return the snapshot of a run; ``None`` for a batch Job that is not one of ours."""
     metadata = body["metadata"]
@@ -108,7 +119,8 @@ def run(body: Body) -> Run | None:
     owner = _controller(body, "Job", names.GROUP)
     if number is None or owner is None:
         return None
-    generation = (metadata.get("annotations") or {}).get(names.PIPELINE_GENERATION_ANNOTATION, "")
+    annotations, status = metadata.get("annotations") or {}, body.get("status") or {}
+    pending_timeout = _number(annotations.get(names.PENDING_TIMEOUT_ANNOTATION))
     return Run(
         key=Key(metadata["namespace"], pipeline_name),
         name=metadata["name"],
@@ -117,18 +129,44 @@ def run(body: Body) -> Run | None:
         job_name=owner["name"],
         job_uid=owner["uid"],
         created=_created(body),
-        pipeline_generation=int(generation) if generation.isascii() and generation.isdigit() else None,
-        finish=_finish(body.get("status") or {}),
-        deleting="deletionTimestamp" in metadata,
+        pipeline_generation=_number(annotations.get(names.PIPELINE_GENERATION_ANNOTATION)),
+        pending_timeout_seconds=pending_timeout or Run.pending_timeout_seconds,
+        finish=_finish(status),
+        stop=_stop(annotations),
+        suspended=bool((body.get("spec") or {}).get("suspend")),
+        stopped=_holds(status, "Suspended"),
+        started=time(status.get("startTime")),
     )
+
+
+def _number(text: str | None) -> int | None:
+    """Return an annotation's number; users can write there, so nonsense counts as none."""
+    return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+def _stop(annotations: Mapping[str, str]) -> Stop | None:
+    """Return why we told a run to stop."""
+    word = annotations.get(names.STOP_REASON_ANNOTATION)
+    reason = next((reason for reason in Reason if reason.value == word), None)
+    return Stop(reason, annotations.get(names.STOP_MESSAGE_ANNOTATION, "")) if reason else None
+
+
+def _condition(status: Body, kind: str) -> Mapping[str, Any]:
+    """Return a condition; empty when there is none of that kind."""
+    return next((found for found in status.get("conditions") or [] if found.get("type") == kind), {})
+
+
+def _holds(status: Body, kind: str) -> bool:
+    return _condition(status, kind).get("status") == "True"
 
 
 def _finish(status: Body) -> Finish | None:
     """Return the batch Job controller's verdict: conditions Complete and Failed come when all pods have ended."""
-    for condition in status.get("conditions") or []:
-        if condition.get("type") in {"Complete", "Failed"} and condition.get("status") == "True":
+    for kind in ("Complete", "Failed"):
+        if _holds(status, kind):
+            condition = _condition(status, kind)
             return Finish(
-                succeeded=condition["type"] == "Complete",
+                succeeded=kind == "Complete",
                 reason=condition.get("reason", ""),
                 message=condition.get("message", ""),
                 time=time(condition.get("lastTransitionTime")),
@@ -159,7 +197,10 @@ def pod(body: Body) -> Pod | None:
         waiting_message=waiting.get("message", ""),
         unschedulable=_unschedulable(status),
         ended=_ended(state),
-        deleting="deletionTimestamp" in metadata,
+        disruption=_condition(status, "DisruptionTarget").get("reason", ""),
+        node=(body.get("spec") or {}).get("nodeName", ""),
+        ready=_condition(status, "Ready").get("status") != "False",
+        deletion_due=time(metadata.get("deletionTimestamp")),
     )
 
 
@@ -172,15 +213,16 @@ def _container_state(status: Body) -> Mapping[str, Any]:
 
 
 def _unschedulable(status: Body) -> str:
-    for condition in status.get("conditions") or []:
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return condition.get("message") or condition.get("reason") or "no reason given"
-    return ""
+    condition = _condition(status, "PodScheduled")
+    if condition.get("status") != "False":
+        return ""
+    return condition.get("message") or condition.get("reason") or "no reason given"
 
 
 def _ended(state: Body) -> Ended | None:
     terminated = state.get("terminated")
-    if not terminated:
+    # The kubelet makes up this one, exit code and all, for a container that it does not find any more, or never made.
+    if not terminated or terminated.get("reason") == "ContainerStatusUnknown":
         return None
     return Ended(
         exit_code=terminated.get("exitCode", 0),

@@ -6,8 +6,8 @@ import pytest
 
 from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, failed, succeeded
 from elt_operator.api.pipeline import PipelineStatus
-from elt_operator.core.admission import first_hold, first_refusal, next_run_number
-from elt_operator.core.situation import Refusal, Situation
+from elt_operator.core.admission import first_hold, first_refusal, next_run_number, pipeline_gives_up_at
+from elt_operator.core.situation import Job, Refusal, Situation
 
 JOB = a_job("job-2", created=10)
 EARLIER = a_job("job-1", created=0)
@@ -101,3 +101,56 @@ def test_a_job_that_cannot_be_read_is_refused_with_what_is_wrong() -> None:
 )
 def test_runs_are_numbered(situation: Situation, number: int) -> None:
     assert next_run_number(situation) == number
+
+
+QUEUE, FORBID, REPLACE = (a_pipeline(concurrencyPolicy=policy) for policy in ("Queue", "Forbid", "Replace"))
+LATER = a_job("job-3", created=20)
+MISSING = replace(a_situation(JOB), pipeline=None, pipeline_missed=at(5))
+
+
+@pytest.mark.parametrize(
+    ("situation", "job", "ending", "words"),
+    [
+        pytest.param(a_situation(EARLIER, JOB, pipeline=QUEUE), JOB, None, "", id="Queue lets it wait"),
+        pytest.param(
+            a_situation(EARLIER, JOB, pipeline=FORBID), JOB, ("ERROR", "PipelineBusy"), "Job job-1", id="Forbid"
+        ),
+        pytest.param(a_situation(JOB, LATER, pipeline=FORBID), JOB, None, "", id="Forbid spares the first"),
+        pytest.param(
+            a_situation(replace(EARLIER, deleting=True), JOB, pipeline=FORBID), JOB, None, "",
+            id="Forbid lets it wait for what is being deleted",
+        ),
+        pytest.param(
+            a_situation(EARLIER, JOB, LATER, pipeline=REPLACE), JOB, ("STOPPED", "Replaced"), "Job job-3", id="Replace"
+        ),
+        pytest.param(a_situation(EARLIER, JOB, pipeline=REPLACE), JOB, None, "", id="Replace spares the newest"),
+        pytest.param(
+            a_situation(JOB, replace(LATER, deleting=True), pipeline=REPLACE), JOB, None, "",
+            id="a Job that is being deleted replaces none",
+        ),
+        pytest.param(
+            a_situation(EARLIER, STOP := a_job("job-2", created=10, stop=True)), STOP, ("STOPPED", "Stopped"),
+            "before it started", id="stopped while it waits",
+        ),
+        pytest.param(replace(MISSING, now=at(609)), JOB, None, "", id="its Pipeline may still come"),
+        pytest.param(
+            replace(MISSING, now=at(610)), JOB, ("ERROR", "PipelineNotFound"), "for 600 seconds",
+            id="its Pipeline never came",
+        ),
+        pytest.param(
+            replace(MISSING, now=at(610), pipeline_missed=at(300)), JOB, None, "", id="its Pipeline went lately"
+        ),
+    ],
+)  # fmt: skip
+def test_a_job_is_never_started(situation: Situation, job: Job, ending: tuple[str, str] | None, words: str) -> None:
+    refusal = first_refusal(situation, job)
+
+    assert (refusal and (refusal.phase, refusal.reason)) == ending
+    assert words in (refusal.message if refusal else "")
+
+
+def test_a_job_waits_for_its_pipeline_from_its_own_creation_on() -> None:
+    young = a_job(created=100)
+    situation = replace(a_situation(young), pipeline=None, pipeline_missed=at(0))
+
+    assert pipeline_gives_up_at(situation, young) == at(700)

@@ -9,7 +9,7 @@ from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, f
 from elt_operator.api.job import JobStatus, Phase
 from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.core.plan import CreateRun, WriteJobStatus, WritePipelineStatus, plan
-from elt_operator.core.questions import EndedJob, LivePods, LiveRun, LogOf, WarningsAbout, open_questions
+from elt_operator.core.questions import LiveJob, LivePods, LiveRun, LogOf, WarningsAbout, open_questions
 from elt_operator.core.situation import Job, PodLog, Refusal, Situation, Warnings
 
 JOB = a_job()
@@ -193,7 +193,7 @@ def ended(name: str, phase: Phase) -> Job:
 
 def test_a_pipeline_tells_its_last_job_and_stays_ready_when_that_failed() -> None:
     job = ended("job-1", Phase.ERROR)
-    situation = a_situation(runs=[a_run(finish=failed())], ended_jobs={job.uid: job})
+    situation = a_situation(runs=[a_run(finish=failed())], live_jobs={job.uid: job})
 
     status = summary(situation)
 
@@ -207,7 +207,7 @@ def test_a_pipeline_tells_its_last_job_and_stays_ready_when_that_failed() -> Non
 def test_a_pipeline_remembers_its_last_success() -> None:
     job = ended("job-1", Phase.COMPLETE)
 
-    status = summary(a_situation(runs=[a_run(finish=succeeded())], ended_jobs={job.uid: job}))
+    status = summary(a_situation(runs=[a_run(finish=succeeded())], live_jobs={job.uid: job}))
 
     assert status.last_successful_time == at(19)
 
@@ -234,7 +234,7 @@ SLOW_POD = a_pod(phase="Pending", created=at(0))
         pytest.param(
             a_situation(JOB, runs=[a_run()], pods=[SLOW_POD]), WarningsAbout(SLOW_POD.uid), id="why does it not start"
         ),
-        pytest.param(a_situation(runs=[a_run()]), EndedJob("job-1", JOB.uid), id="how did the last Job end"),
+        pytest.param(a_situation(runs=[a_run()]), LiveJob("job-1", JOB.uid), id="how did the last Job end"),
     ],
 )  # fmt: skip
 def test_is_asked_before_a_decision(situation: Situation, question: object) -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from builders import a_job, a_pipeline
 from elt_operator.core import render
-from elt_operator.core.situation import Pipeline
+from elt_operator.core.situation import Limits, Pipeline
 
 
 def a_manifest(pipeline: Pipeline | None = None, number: int = 1, **job: Any) -> dict[str, Any]:
-    return render.run(pipeline or a_pipeline(), a_job(**job), number, default_timeout_seconds=3600)
+    return render.run(pipeline or a_pipeline(), a_job(**job), number, Limits())
 
 
 def pod(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,10 @@ def test_a_run_as_a_whole() -> None:
                 "elt-operator.io/job": "job-1",
                 "elt-operator.io/run-number": "3",
             },
-            "annotations": {"elt-operator.io/pipeline-generation": "7"},
+            "annotations": {
+                "elt-operator.io/pipeline-generation": "7",
+                "elt-operator.io/pending-timeout-seconds": "600",
+            },
             "ownerReferences": [
                 {
                     "apiVersion": "elt-operator.io/v1alpha1",
@@ -321,6 +324,24 @@ def test_an_unset_variable_ends_a_script() -> None:
 
     assert "unbound variable" in ended.communicate(timeout=20)[0]
     assert ended.returncode != 0
+
+
+@pytest.mark.parametrize("wrapper", ["script", "actions"])
+def test_the_exit_code_after_a_signal_is_the_processs_own(meltano: Path, wrapper: str) -> None:
+    polite = "trap 'exit 9' TERM; echo ready; sleep 30 & wait"
+    meltano.write_text(f"#!/bin/bash\n{polite}\n")
+    command = {
+        "script": ["bash", "-c", render.SCRIPT_WRAPPER, "elt", polite, "script"],
+        "actions": ["bash", "-c", render.ACTIONS_WRAPPER, "elt", "1", "run a"],
+    }
+    running = start(command[wrapper], env={"PATH": f"{meltano.parent}:{os.environ['PATH']}"})
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+
+    running.send_signal(signal.SIGTERM)
+
+    assert running.wait(timeout=10) == 9
+    running.stdout.close()
 
 
 def test_a_script_is_told_to_end_with_all_it_started() -> None:

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from builders import KEY, at
-from elt_operator.core.situation import Key
+from elt_operator.core.situation import Key, Limits
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
 from fakes.cluster import Crash, FakeCluster, Fault, pod_of
 
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
+
+
+def owner(body: dict[str, Any]) -> str:
+    return str(body["metadata"]["ownerReferences"][0]["uid"])
 
 
 def phase(job: dict[str, Any]) -> str:
@@ -40,14 +44,16 @@ class Operator:
 
     def deliver(self, count: int) -> None:
         for event, kind, body in self.cluster.history[self.seen : self.seen + count]:
-            getattr(self.cache, kind).take_event({"type": event, "object": body})
+            told = {"type": event, "object": body}
+            take = {"runs": self.cache.take_run_event, "pods": self.cache.take_pod_event}
+            take.get(kind, getattr(self.cache, kind).take_event)(told)
         self.seen = min(self.seen + count, len(self.cluster.history))
 
     def reconcile(self) -> None:
         """Look at the Pipeline once; an error that the operator calls a bug fails the test."""
-        now = at(len(self.cluster.history) + 1000)
+        now = at(len(self.cluster.history) + self.cluster.minutes * 60)
         queue: WorkQueue[Key] = WorkQueue()
-        reconciler = Reconciler(self.cluster, self.cache, queue, lambda: now, 3600)
+        reconciler = Reconciler(self.cluster, self.cache, queue, lambda: now, Limits())
         bugs: list[logging.LogRecord] = []
         watcher = logging.Handler(logging.ERROR)
         watcher.emit = bugs.append  # type: ignore[method-assign,assignment]  # a handler of one line
@@ -108,6 +114,32 @@ class Crashes(RuleBasedStateMachine):
     def an_operator_restarts(self, which: int) -> None:
         self.operators[which] = Operator(self.cluster)
 
+    @precondition(lambda self: self.cluster.all("jobs"))
+    @rule(data=st.data())
+    def a_job_is_told_to_stop(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.cluster.all("jobs")))
+        self.cluster.store("jobs", {**job, "spec": {**job["spec"], "stop": True}})
+
+    @precondition(lambda self: self.runs_told())
+    @rule(data=st.data())
+    def a_run_is_deleted_by_hand(self, data: st.DataObject) -> None:
+        run = data.draw(st.sampled_from(self.runs_told()))
+        self.cluster.delete("runs", run["metadata"]["name"])
+
+    def runs_told(self) -> list[dict[str, Any]]:
+        """Return the runs that their Job tells of; of others no trace would be left."""
+        told = {job.get("status", {}).get("taskName") for job in self.cluster.all("jobs")}
+        return [run for run in self.cluster.all("runs") if run["metadata"]["name"] in told]
+
+    @rule(policy=st.sampled_from(["Queue", "Forbid", "Replace"]))
+    def the_policy_changes(self, policy: str) -> None:
+        (pipeline,) = self.cluster.all("pipelines")
+        self.cluster.store("pipelines", {**pipeline, "spec": {**pipeline["spec"], "concurrencyPolicy": policy}})
+
+    @rule()
+    def ten_minutes_pass(self) -> None:
+        self.cluster.minutes += 10
+
     @rule(full=st.booleans())
     def the_quota_changes(self, full: bool) -> None:
         self.cluster.quota_full = full
@@ -115,12 +147,14 @@ class Crashes(RuleBasedStateMachine):
     @rule()
     def the_batch_controller_acts(self) -> None:
         for run in self.cluster.all("runs"):
-            name = run["metadata"]["name"]
-            pods = [pod for pod in self.cluster.all("pods") if pod["metadata"]["ownerReferences"][0]["name"] == name]
-            if not pods and not run.get("status"):
-                content = pod_of(run, 1)
-                content.pop("number")
-                self.cluster.create("pods", f"{name}-pod", **content)
+            pods = [pod for pod in self.cluster.all("pods") if owner(pod) == run["metadata"]["uid"]]
+            if run["spec"].get("suspend") and not run.get("status"):
+                condition = {"type": "Suspended", "status": "True"}
+                self.cluster.store("runs", {**run, "status": {"conditions": [condition]}})
+                for pod in pods:
+                    self.cluster.tell_to_end(pod)
+            elif not pods and not run.get("status"):
+                self.cluster.create("pods", f"{run['metadata']['name']}-pod", **pod_of(run))
             elif pods and not run.get("status") and pods[0]["status"]["phase"] in {"Succeeded", "Failed"}:
                 kind = "Complete" if pods[0]["status"]["phase"] == "Succeeded" else "Failed"
                 condition = {"type": kind, "status": "True", "reason": "x", "lastTransitionTime": at(5).isoformat()}
@@ -129,18 +163,22 @@ class Crashes(RuleBasedStateMachine):
     @rule(exit_code=st.sampled_from([0, 0, 1, 137]))
     def the_kubelet_acts(self, exit_code: int) -> None:
         for pod in self.cluster.all("pods"):
-            if pod["status"]["phase"] == "Pending":
+            told = "deletionTimestamp" in pod["metadata"]
+            if pod["status"]["phase"] == "Pending" and not told:
                 state = {"running": {"startedAt": at(3).isoformat()}}
                 status = {"phase": "Running", "containerStatuses": [{"name": "elt", "state": state}]}
                 self.cluster.store("pods", {**pod, "status": status})
             elif pod["status"]["phase"] == "Running":
-                self.exit_codes[pod["metadata"]["ownerReferences"][0]["uid"]] = exit_code
-                ended = {"terminated": {"exitCode": exit_code, "finishedAt": at(4).isoformat()}}
+                code = 143 if told else exit_code
+                self.exit_codes[owner(pod)] = code
+                ended = {"terminated": {"exitCode": code, "finishedAt": at(4).isoformat()}}
                 status = {
-                    "phase": "Failed" if exit_code else "Succeeded",
+                    "phase": "Failed" if code else "Succeeded",
                     "containerStatuses": [{"name": "elt", "state": ended}],
                 }
                 self.cluster.store("pods", {**pod, "status": status})
+            elif told:
+                self.cluster.delete("pods", pod["metadata"]["name"])
 
     @invariant()
     def a_job_never_has_two_runs(self) -> None:
@@ -171,11 +209,18 @@ class Crashes(RuleBasedStateMachine):
                 operator.deliver(10**6)
                 operator.cache.refusals.clear()
                 operator.reconcile()
-        owners = {run["metadata"]["ownerReferences"][0]["uid"]: run for run in self.cluster.all("runs")}
+        owners = {owner(run): run for run in self.cluster.all("runs")}
         for job in self.cluster.all("jobs"):
-            run = owners[job["metadata"]["uid"]]
-            exit_code = self.exit_codes[run["metadata"]["uid"]]
-            assert (phase(job), job["status"]["exitCode"]) == ("ERROR" if exit_code else "COMPLETE", exit_code)
+            run = owners.get(job["metadata"]["uid"])
+            status = job["status"]
+            assert phase(job) in TERMINAL, job
+            if run and phase(job) in {"COMPLETE", "ERROR"} and status["reason"] in {"Completed", "ApplicationError"}:
+                exit_code = self.exit_codes[run["metadata"]["uid"]]
+                assert (phase(job), status["exitCode"]) == ("ERROR" if exit_code else "COMPLETE", exit_code)
+            if run is None:
+                assert phase(job) != "COMPLETE" or job["metadata"]["uid"] in self.cluster.runs_created
+            if phase(job) == "STOPPED" and not status.get("taskName"):
+                assert job["metadata"]["uid"] not in self.cluster.runs_created, "told never to have started"
         before = self.cluster.writes
         for operator in self.operators:
             operator.deliver(10**6)

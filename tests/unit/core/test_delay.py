@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from builders import a_job, a_pod, a_run, a_situation, an_end, succeeded
-from elt_operator.core import start
+from builders import a_job, a_pod, a_run, a_situation, an_end
+from elt_operator.core import delay
 from elt_operator.core.situation import Pod, Situation, Warnings
 
 RUN = a_run(created=0)
@@ -28,7 +28,8 @@ PULL = 'failed to pull and unpack image "x": not found'
     ("situation", "reason", "words"),
     [
         pytest.param(seen(a_pod()), None, "", id="started"),
-        pytest.param(seen(a_pod(ended=an_end(1))), None, "", id="ended"),
+        pytest.param(seen(a_pod(ended=an_end(1)), now=22), None, "", id="ended"),
+        pytest.param(seen(a_pod(ended=an_end(7)), now=25), "Starting", "exit code 7; the next", id="between attempts"),
         pytest.param(seen(waiting(), now=4), None, "", id="not late yet"),
         pytest.param(seen(), "Starting", "not there yet", id="no pod"),
         pytest.param(seen(warning="exceeded quota: pods"), "Rejected", "exceeded quota: pods", id="pod refused"),
@@ -51,7 +52,7 @@ PULL = 'failed to pull and unpack image "x": not found'
     ],
 )  # fmt: skip
 def test_a_start_is_held_up_by(situation: Situation, reason: str | None, words: str) -> None:
-    found = start.delay(situation, RUN)
+    found = delay.delay(situation, RUN)
 
     assert (found and found.reason) == reason
     assert words in (found.message if found else "")
@@ -60,7 +61,7 @@ def test_a_start_is_held_up_by(situation: Situation, reason: str | None, words: 
 def test_a_pull_and_the_pause_before_the_next_one_are_told_alike() -> None:
     backing_off = f'Back-off pulling image "x": ErrImagePull: {PULL}'
     told = [
-        start.delay(seen(waiting(waiting_reason=reason, waiting_message=message)), RUN)
+        delay.delay(seen(waiting(waiting_reason=reason, waiting_message=message)), RUN)
         for reason, message in (("ErrImagePull", PULL), ("ImagePullBackOff", backing_off))
     ]
 
@@ -79,7 +80,7 @@ def test_a_pull_and_the_pause_before_the_next_one_are_told_alike() -> None:
     ],
 )
 def test_warnings_are_read_only_where_nothing_else_says_why(situation: Situation, asked: bool) -> None:
-    assert start.needs_warnings(situation, RUN) is asked
+    assert (delay.unexplained(situation, RUN) is not None) is asked
 
 
 @pytest.mark.parametrize(
@@ -91,10 +92,4 @@ def test_warnings_are_read_only_where_nothing_else_says_why(situation: Situation
     ],
 )
 def test_the_next_look(situation: Situation, seconds: int | None) -> None:
-    assert start.next_look(situation, RUN) == (None if seconds is None else timedelta(seconds=seconds))
-
-
-def test_a_closed_run_is_not_waited_for() -> None:
-    closed = a_run(finish=succeeded())
-
-    assert start.next_look(a_situation(runs=[closed]), closed) is None
+    assert delay.next_look(situation, RUN) == (None if seconds is None else timedelta(seconds=seconds))

@@ -1,0 +1,232 @@
+"""Why a run does not go on, in the words of who holds it up: API server, scheduler, kubelet, or a person."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from elt_operator.api.reasons import Reason
+from elt_operator.core.situation import Pod, Run, Situation
+
+PATIENCE: Final = timedelta(seconds=5)
+"""How long a start, or an end, may take before the status says more than that it is on its way."""
+
+LOOK_AGAIN: Final = timedelta(seconds=10)
+"""How often the warnings of a run that does not start are read."""
+
+_FIRST_PAUSE: Final = timedelta(seconds=10)
+_LONGEST_PAUSE: Final = timedelta(minutes=10)
+# The pause of the batch Job controller before a further attempt, doubled each time
+# (https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-backoff-failure-policy).
+
+_IMAGE_TROUBLE: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+    }
+)
+# Words of the kubelet while nothing is wrong (pkg/kubelet/kubelet_pods.go).
+_NO_TROUBLE: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
+
+
+@dataclass(frozen=True)
+class Delay:
+    """What holds up a run."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A run that is not over, as far as it may be held up."""
+
+    run: Run
+    pods: Sequence[Pod]
+    now: datetime
+    warning: str
+    """What Kubernetes last warned of; empty when it did not, or was not asked."""
+
+    @property
+    def pod(self) -> Pod | None:
+        """The newest attempt; ``None`` before there is one, and after one that has ended."""
+        last = self.pods[-1] if self.pods else None
+        return last if last and last.alive else None
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when a container should have started; ``None`` while nobody has to wait for one."""
+        if self.run.suspended or self.run.gone or (self.pod and self.pod.started):
+            return None
+        if self.pod:
+            return self.pod.created
+        later = [moment for moment in (self.run.started, self._next_attempt) if moment]
+        return max([self.run.created, *later])
+
+    @property
+    def _next_attempt(self) -> datetime | None:
+        """When the next attempt may start after those that ended."""
+        ends = [pod.ended.end_time or pod.created for pod in self.pods if pod.ended]
+        if not ends:
+            return None
+        return max(ends) + min(_FIRST_PAUSE * (1 << min(len(ends), 10) - 1), _LONGEST_PAUSE)
+
+    @property
+    def late(self) -> bool:
+        """Whether the start takes longer than a start should."""
+        return self.since is not None and self.now - self.since >= PATIENCE
+
+
+Check = Callable[[Wait], Delay | None]
+
+
+def being_stopped(wait: Wait) -> Delay | None:
+    """It was told to stop, and its process has its grace period."""
+    if not wait.run.stop:
+        return None
+    return Delay(wait.run.stop.reason, f"{wait.run.stop.message}. It ends once its process has.")
+
+
+def deleted(wait: Wait) -> Delay | None:
+    """Somebody deleted the batch Job, and its process has its grace period."""
+    if not wait.run.gone:
+        return None
+    return Delay(Reason.RUN_DELETED, f"Somebody deleted batch Job {wait.run.name}. The Job ends once its process has.")
+
+
+def lost_node(wait: Wait) -> Delay | None:
+    """The kubelet does not answer: it says nothing of the pod, or does not end it when it should."""
+    pod = wait.pod
+    if not pod or not pod.started:
+        return None
+    overdue = pod.deletion_due is not None and wait.now - pod.deletion_due >= PATIENCE
+    if pod.ready and not overdue:
+        return None
+    return Delay(
+        Reason.NODE_LOST,
+        f"Node {pod.node} does not answer; whether the process of pod {pod.name} still runs, nobody knows. "
+        "The Job goes on when the node is back, was deleted (kubectl delete node), or was tainted as out of service.",
+    )
+
+
+def suspended_by_somebody(wait: Wait) -> Delay | None:
+    """Not we have suspended the batch Job, so not we resume it."""
+    if not wait.run.suspended:
+        return None
+    resume = f'kubectl patch job {wait.run.name} --type=merge -p \'{{"spec":{{"suspend":false}}}}\''
+    return Delay(Reason.STARTING, f"Somebody suspended batch Job {wait.run.name}. To resume it: {resume}")
+
+
+def next_attempt(wait: Wait) -> Delay | None:
+    """An attempt has failed, and Kubernetes pauses before the next one."""
+    last = wait.pods[-1] if wait.pods else None
+    if wait.pod or wait.late or not last or not last.ended or not last.ended.end_time:
+        return None
+    if wait.now - last.ended.end_time < PATIENCE:
+        return None  # the batch Job controller may just be about to say that it was the last attempt
+    words = f"Pod {last.name} ended with exit code {last.ended.exit_code}; the next attempt starts after a pause."
+    return Delay(Reason.STARTING, words)
+
+
+def refused_pod(wait: Wait) -> Delay | None:
+    """Admission or a quota refuses the pod; the batch Job controller tries again by itself."""
+    if not wait.late or wait.pod or not wait.warning:
+        return None
+    return Delay(Reason.REJECTED, f"The run's pod cannot be created yet: {wait.warning}")
+
+
+def no_node(wait: Wait) -> Delay | None:
+    """The scheduler finds no node, or a claim is missing."""
+    if not (wait.late and wait.pod and wait.pod.unschedulable):
+        return None
+    return Delay(Reason.UNSCHEDULABLE, f"No node can take pod {wait.pod.name} yet: {wait.pod.unschedulable}")
+
+
+def no_image(wait: Wait) -> Delay | None:
+    """The image cannot be pulled; the kubelet tries again by itself."""
+    if not (wait.late and wait.pod and wait.pod.waiting_reason in _IMAGE_TROUBLE):
+        return None
+    # ImagePullBackOff repeats the words of the ErrImagePull before it; told alike, the status does not flap.
+    words = wait.pod.waiting_message.partition("ErrImagePull: ")[2] or wait.pod.waiting_message
+    return Delay(Reason.IMAGE_PULL_FAILED, f"The image cannot be pulled yet: {words or wait.pod.waiting_reason}")
+
+
+def no_container(wait: Wait) -> Delay | None:
+    """The kubelet cannot make the container: a Secret or ConfigMap is missing, or the image wants to be root."""
+    if not wait.late or not wait.pod or wait.pod.waiting_reason in _NO_TROUBLE:
+        return None
+    words = ": ".join(word for word in (wait.pod.waiting_reason, wait.pod.waiting_message) if word)
+    return Delay(Reason.START_ERROR, f"The container cannot be started yet: {words}")
+
+
+def slow_start(wait: Wait) -> Delay | None:
+    """Nothing is known to be wrong but what Kubernetes warned of, a volume that cannot be mounted for example."""
+    if not wait.late:
+        return None
+    if not wait.pod:
+        return Delay(Reason.STARTING, "The run's pod is not there yet.")
+    detail = f": {wait.warning}" if wait.warning else "."
+    return Delay(Reason.STARTING, f"Pod {wait.pod.name} is being started on its node{detail}")
+
+
+CHECKS: Sequence[Check] = (
+    being_stopped,
+    deleted,
+    lost_node,
+    suspended_by_somebody,
+    next_attempt,
+    refused_pod,
+    no_node,
+    no_image,
+    no_container,
+    slow_start,
+)
+
+
+def _wait(situation: Situation, run: Run) -> Wait:
+    pods = situation.pods_of(run)
+    about = pods[-1].uid if pods and pods[-1].alive else run.uid
+    answer = situation.warnings.get(about)
+    return Wait(run, pods, situation.now, answer.message if answer else "")
+
+
+def waiting_since(situation: Situation, run: Run) -> datetime | None:
+    """Return since when a container of ``run`` should have started; ``None`` while nobody has to wait for one."""
+    return _wait(situation, run).since
+
+
+def unexplained(situation: Situation, run: Run) -> str | None:
+    """Return the UID of what only the warnings of Kubernetes can explain: the run or its pod, which does not start."""
+    wait = _wait(situation, run)
+    if not wait.late or (wait.pod and (wait.pod.unschedulable or wait.pod.waiting_reason not in _NO_TROUBLE)):
+        return None
+    return wait.pod.uid if wait.pod else run.uid
+
+
+def delay(situation: Situation, run: Run, checks: Sequence[Check] = CHECKS) -> Delay | None:
+    """Return what holds up ``run``, which is not over; ``None`` when nothing does, or it may still take its time."""
+    wait = _wait(situation, run)
+    for check in checks:
+        if found := check(wait):
+            return found
+    return None
+
+
+def next_look(situation: Situation, run: Run) -> timedelta | None:
+    """Return when a run that is held up is worth another look, though nothing may have been reported."""
+    wait = _wait(situation, run)
+    moments = []
+    if wait.since:
+        deadline = wait.since + timedelta(seconds=run.pending_timeout_seconds)
+        moments += [wait.since + PATIENCE, deadline]
+    if wait.pod and wait.pod.deletion_due:
+        moments.append(wait.pod.deletion_due + PATIENCE)
+    if not wait.pod and wait.pods and wait.pods[-1].ended and wait.pods[-1].ended.end_time:
+        moments.append(wait.pods[-1].ended.end_time + PATIENCE)
+    coming = [moment - wait.now for moment in moments if moment > wait.now]
+    again = [LOOK_AGAIN] if wait.late else []
+    return min([*coming, *again], default=None)

@@ -1,0 +1,55 @@
+"""Which changes of a Job's status become a Kubernetes event: those that somebody may want to act upon."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from elt_operator.api.job import Attempt, JobStatus, Phase
+from elt_operator.api.reasons import Reason
+from elt_operator.core.outcome import exit_code_in_words
+from elt_operator.core.situation import Job
+
+_TROUBLES: Final = frozenset(
+    {
+        Reason.PIPELINE_NOT_FOUND,
+        Reason.INVALID_CONFIGURATION,
+        Reason.REJECTED,
+        Reason.IMAGE_PULL_FAILED,
+        Reason.UNSCHEDULABLE,
+        Reason.START_ERROR,
+        Reason.NODE_LOST,
+    }
+)
+"""Reasons that a person has to remove, though the Job may still start or go on."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to be told about an object; told again, it is counted."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+def _about_attempt(attempt: Attempt) -> Event:
+    code = "without an exit code" if attempt.exit_code is None else f"with {exit_code_in_words(attempt.exit_code)}"
+    return Event(
+        "Warning", attempt.reason, f"Attempt {attempt.number} (pod {attempt.pod}) ended {code}; a new one follows."
+    )
+
+
+def about(job: Job, written: JobStatus) -> list[Event]:
+    """Return what to tell once ``written`` has become the status of ``job``: success is nothing to act upon."""
+    told = {attempt.number for attempt in job.status.attempts or []}
+    attempts = written.attempts or []
+    if written.phase is not Phase.RUNNING:
+        attempts = attempts[:-1]  # of the last one, the Job's own end tells
+    events = [_about_attempt(attempt) for attempt in attempts if attempt.number not in told]
+    message = written.conditions[0].message if written.conditions else ""
+    if written.phase in {Phase.ERROR, Phase.UNKNOWN}:
+        events.append(Event("Warning", written.reason, message))
+    elif written.phase is Phase.STOPPED:
+        events.append(Event("Normal", written.reason, message))
+    elif written.reason in _TROUBLES and written.reason != job.status.reason:
+        events.append(Event("Warning", written.reason, message))
+    return events

@@ -1,0 +1,56 @@
+"""What is kept of the past: runs for a while once their end is told, and Jobs of schedules up to their limits."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from elt_operator.core import outcome
+from elt_operator.core.situation import FinishedJob, Run, Situation
+
+
+def _due_at(situation: Situation, run: Run) -> datetime | None:
+    """Return when ``run`` may go; ``None`` while it is not over, its number not recorded, or its Job not ended."""
+    recorded = situation.pipeline.status.last_run_number if situation.pipeline else run.number
+    if run.gone or run.job_uid in {job.uid for job in situation.jobs}:
+        return None
+    if not outcome.is_over(run, situation.pods_of(run)) or run.number > (recorded or 0):
+        return None
+    ended = run.finish.time if run.finish and run.finish.time else run.created
+    return ended + timedelta(seconds=situation.limits.run_retention)
+
+
+def due_runs(situation: Situation) -> list[Run]:
+    """Return the runs whose time is over, as far as the cache knows; whether their Jobs have ended is to be asked."""
+    due = [(run, _due_at(situation, run)) for run in situation.runs]
+    return [run for run, moment in due if moment and moment <= situation.now]
+
+
+def surplus_runs(situation: Situation) -> list[Run]:
+    """Return the runs to be deleted: kept long enough, and their Job tells how they ended."""
+    told = {uid for uid, job in situation.live_jobs.items() if job and job.ended}
+    return [run for run in due_runs(situation) if run.job_uid in told]
+
+
+def next_look(situation: Situation) -> timedelta | None:
+    """Return when the time of the next run is over."""
+    moments = [moment for run in situation.runs if (moment := _due_at(situation, run)) and moment > situation.now]
+    return min(moments) - situation.now if moments else None
+
+
+def _beyond(limit: int, jobs: Sequence[FinishedJob]) -> list[FinishedJob]:
+    """Return all but the newest ``limit``."""
+    newest_first = sorted(jobs, key=lambda job: (job.created, job.name), reverse=True)
+    return newest_first[limit:]
+
+
+def surplus_jobs(situation: Situation) -> list[FinishedJob]:
+    """Return the Jobs to be deleted, the oldest of those that the operator made itself; none without its Pipeline."""
+    spec = situation.pipeline.spec if situation.pipeline else None
+    if not spec:
+        return []
+    succeeded = [job for job in situation.history if job.succeeded]
+    others = [job for job in situation.history if not job.succeeded]
+    surplus = [
+        *_beyond(spec.successful_jobs_history_limit, succeeded),
+        *_beyond(spec.failed_jobs_history_limit, others),
+    ]
+    return sorted(surplus, key=lambda job: (job.created, job.name))

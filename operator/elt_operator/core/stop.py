@@ -1,0 +1,66 @@
+"""When a run is ended before its time, and why. A list of checks, in order; a new cause is one entry more.
+
+A run is stopped by suspending it: its process gets SIGTERM and its grace period, and its pod's end can still be read.
+"""
+
+from collections.abc import Callable, Sequence
+
+from elt_operator.api.reasons import Reason
+from elt_operator.core import concurrency, delay
+from elt_operator.core.situation import Job, Run, Situation, Stop
+
+Check = Callable[[Situation, Run, Job | None], Stop | None]
+
+
+def asked_for(_situation: Situation, _run: Run, job: Job | None) -> Stop | None:
+    """The user has set ``spec.stop``."""
+    if not (job and job.spec and job.spec.stop):
+        return None
+    return Stop(Reason.STOPPED, "The Job was stopped (spec.stop)")
+
+
+def replaced(situation: Situation, _run: Run, job: Job | None) -> Stop | None:
+    """A newer Job takes its place."""
+    newer = concurrency.replaced_by(situation, job) if job and not job.deleting else None
+    if not newer:
+        return None
+    return Stop(Reason.REPLACED, f"Job {newer.name} took this one's place (concurrencyPolicy: Replace)")
+
+
+def never_started(situation: Situation, run: Run, _job: Job | None) -> Stop | None:
+    """No container of it started within the Pipeline's pendingTimeoutSeconds; what held it up is the reason."""
+    since = delay.waiting_since(situation, run)
+    if since is None or (situation.now - since).total_seconds() < run.pending_timeout_seconds:
+        return None
+    held_up = delay.delay(situation, run)
+    reason = held_up.reason if held_up and held_up.reason in _CAUSES else Reason.START_ERROR
+    words = held_up.message if held_up else "Nobody says why."
+    limit = f"pendingTimeoutSeconds of the Pipeline: {run.pending_timeout_seconds}"
+    return Stop(reason, f"The run did not start in time ({limit}). {words}")
+
+
+_CAUSES = frozenset({Reason.IMAGE_PULL_FAILED, Reason.UNSCHEDULABLE, Reason.START_ERROR, Reason.REJECTED})
+
+
+def told_otherwise(situation: Situation, run: Run, job: Job | None) -> Stop | None:
+    """Its Job has ended without it: two operators decided at once. What was told stays true, so the run has to go."""
+    told = situation.live_jobs.get(run.job_uid)
+    if job or not (told and told.ended):
+        return None
+    return Stop(Reason.STOPPED, f"Job {told.name} had ended already ({told.status.phase})")
+
+
+CHECKS: Sequence[Check] = (asked_for, replaced, never_started, told_otherwise)
+
+
+def stop(situation: Situation, run: Run, job: Job | None, checks: Sequence[Check] = CHECKS) -> Stop | None:
+    """Return why ``run``, which is not over, has to be ended now; ``None``: it may go on, or was told already.
+
+    ``job`` is the run's Job; ``None`` when it is not among those that have not ended.
+    """
+    if run.stop or run.gone:
+        return None
+    for check in checks:
+        if found := check(situation, run, job):
+            return found
+    return None

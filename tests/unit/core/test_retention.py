@@ -1,0 +1,57 @@
+"""What is kept of the past."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from builders import KEY, a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, succeeded
+from elt_operator.api.job import JobStatus, Phase
+from elt_operator.api.pipeline import PipelineStatus
+from elt_operator.core import retention
+from elt_operator.core.situation import FinishedJob, Job, Situation
+
+JOB = a_job()
+TOLD: dict[str, Job | None] = {JOB.uid: replace(JOB, status=JobStatus(phase=Phase.COMPLETE))}
+RECORDED = a_pipeline(status=PipelineStatus(last_run_number=1))
+PAST = a_situation(runs=[a_run(finish=succeeded())], pods=[a_pod(ended=an_end())], pipeline=RECORDED, live_jobs=TOLD)
+
+
+@pytest.mark.parametrize(
+    ("situation", "deleted"),
+    [
+        pytest.param(replace(PAST, now=at(3620)), True, id="an hour after its end"),
+        pytest.param(replace(PAST, now=at(3619)), False, id="not before"),
+        pytest.param(replace(PAST, now=at(9999), jobs=[JOB]), False, id="its Job has not told its end"),
+        pytest.param(replace(PAST, now=at(9999), live_jobs={}), False, id="its Job was not asked"),
+        pytest.param(replace(PAST, now=at(9999), live_jobs={JOB.uid: None}), False, id="the garbage collector's"),
+        pytest.param(replace(PAST, now=at(9999), live_jobs={JOB.uid: JOB}), False, id="its Job says it runs"),
+        pytest.param(replace(PAST, now=at(9999), pipeline=a_pipeline()), False, id="its number is not recorded"),
+        pytest.param(replace(PAST, now=at(9999), pipeline=None), True, id="no Pipeline to record its number"),
+        pytest.param(replace(PAST, now=at(9999), runs=[a_run()], pods=[a_pod()]), False, id="still at work"),
+    ],
+)
+def test_a_run_is_deleted(situation: Situation, deleted: bool) -> None:
+    assert bool(retention.surplus_runs(situation)) is deleted
+
+
+def test_the_next_look_is_when_the_next_run_may_go() -> None:
+    assert retention.next_look(PAST) == timedelta(seconds=3590)
+    assert retention.next_look(replace(PAST, now=at(3620))) is None
+
+
+def finished(number: int, *, succeeded: bool = True) -> FinishedJob:
+    return FinishedJob(KEY, f"job-{number}", f"job-{number}-uid", at(number), succeeded)
+
+
+def test_the_newest_jobs_are_kept_of_each_kind() -> None:
+    history = [finished(1), finished(2, succeeded=False), finished(4), finished(3), finished(5, succeeded=False)]
+    pipeline = a_pipeline(successfulJobsHistoryLimit=2, failedJobsHistoryLimit=0)
+
+    surplus = retention.surplus_jobs(a_situation(history=history, pipeline=pipeline))
+
+    assert [job.name for job in surplus] == ["job-1", "job-2", "job-5"]
+
+
+def test_without_its_pipeline_no_job_is_deleted() -> None:
+    assert retention.surplus_jobs(replace(a_situation(history=[finished(n) for n in range(50)]), pipeline=None)) == []
