@@ -154,6 +154,11 @@ class Ending:
     log: str = ""
     """What the end of the log says, as far as it has to be known."""
 
+    @property
+    def fleeting(self) -> bool:
+        """Whether the end is gone together with the pod: an operator that is away in that second cannot tell of it."""
+        return self.act in {stop, delete_run, delete_pod, delete_first_pod, evict, suspend_and_resume, another_job}
+
     def bring_about(self, namespace: Namespace) -> Body:
         """Make it happen; return the Job when it has ended."""
         self.begin(namespace)

@@ -1,5 +1,6 @@
 """A proxy between an operator and the API server that can stop the world at a chosen write."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,9 @@ class FaultProxy:
     position: str = BEFORE
     writes: list[str] = field(default_factory=list)
     """Method and path of each write so far."""
+    severed: bool = False
+    """Whether nothing passes: every stream has been cut, and new requests are not answered well."""
+    _streams: set[asyncio.Task[Any]] = field(default_factory=set)
     _runner: web.AppRunner | None = None
     _session: aiohttp.ClientSession | None = None
 
@@ -48,7 +52,23 @@ class FaultProxy:
         if self._session:
             await self._session.close()
 
+    def sever(self) -> None:
+        """Cut all streams, and let nothing pass until ``heal``."""
+        self.severed = True
+        for stream in self._streams:
+            stream.cancel()
+
+    def heal(self) -> None:
+        """Let requests pass again."""
+        self.severed = False
+
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        if self.severed:
+            raise web.HTTPServiceUnavailable
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        task.add_done_callback(self._streams.discard)
         number = len(self.writes)
         strikes = request.method in WRITES and number == self.strike_at
         if request.method in WRITES:

@@ -18,6 +18,20 @@ def test_jobs_of_one_pipeline_run_one_by_one_the_oldest_first(namespace: Namespa
     assert created == sorted(created), "of one second, in the order of their names"
 
 
+def test_fifty_jobs_at_once_run_one_by_one(namespace: Namespace) -> None:
+    namespace.pipeline(command=["true"])
+    names = [f"job-{number:02}" for number in range(50)]
+    for name in names:
+        namespace.job(name)
+
+    namespace.until(lambda: all(ended(job) for job in namespace.jobs()), timeout=240)
+
+    jobs = namespace.jobs()
+    by_run = sorted(jobs, key=lambda job: int(job["status"]["taskName"].rpartition("-r")[2]))
+    assert [job["metadata"]["name"] for job in by_run] == names
+    assert {job["status"]["phase"] for job in jobs} == {"COMPLETE"}
+
+
 def test_a_waiting_job_says_behind_which(namespace: Namespace) -> None:
     namespace.leftovers_allowed = True
     namespace.pipeline(script="sleep 60")

@@ -9,7 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -155,9 +155,14 @@ class Namespace:
         self.job(name, pipeline, **spec)
         return self.wait(name, ended, timeout)
 
-    def patch(self, name: str, body: Body, plural: str = "eltjobs") -> None:
-        """Change an object, as `kubectl patch --type=merge` does."""
-        custom().patch_namespaced_custom_object(GROUP, VERSION, self.name, plural, name, body)
+    def patch(self, name: str, body: Body) -> None:
+        """Change a Job, as `kubectl patch --type=merge` does."""
+        custom().patch_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs", name, body)
+
+    def restore_status(self, name: str, status: Body) -> None:
+        """Give a Job a status, as a tool that restores a backup does."""
+        arguments = (GROUP, VERSION, self.name, "eltjobs", name, {"status": status})
+        custom().patch_namespaced_custom_object_status(*arguments)
 
     def suspend_run(self, name: str, suspend: bool) -> None:
         """Suspend or resume a batch Job, as somebody might by hand."""
@@ -180,19 +185,21 @@ class Namespace:
             custom().list_namespaced_custom_object,
             GROUP, VERSION, self.name, plural, field_selector=f"metadata.name={name}", timeout_seconds=timeout,
         )  # fmt: skip
-        for event in stream:
-            last = event["object"]
-            if until(last):
-                return last
+        with closing(stream):
+            for event in stream:
+                last = event["object"]
+                if until(last):
+                    return last
         raise AssertionError(f"{plural} {name} did not get there in {timeout} s: {json.dumps(last, indent=1)}")
 
     def wait_for_pod(self, until: Until, timeout: int = 60) -> Body:
         """Return the first pod for which ``until`` holds."""
         stream = watch.Watch().stream(core().list_namespaced_pod, self.name, timeout_seconds=timeout)
-        for event in stream:
-            body: Body = plain(event["object"])
-            if until(body):
-                return body
+        with closing(stream):
+            for event in stream:
+                body: Body = plain(event["object"])
+                if until(body):
+                    return body
         raise AssertionError(f"no pod got there in {timeout} s: {self.pods()}")
 
     def until(self, holds: Callable[[], bool], timeout: int = 60) -> None:

@@ -83,8 +83,9 @@ def stopped(evidence: Evidence) -> Verdict | None:
     if not stop or stop.reason not in {Reason.STOPPED, Reason.REPLACED}:
         return None
     if not (last and last.ended):
-        message = f"{stop.message}, before a container had started."
-        return Verdict(Phase.STOPPED, stop.reason, message)
+        never = last and not last.started
+        end = ", before a container had started" if never else "; no process of it was seen to end"
+        return Verdict(Phase.STOPPED, stop.reason, f"{stop.message}{end}.")
     message = f"{stop.message}; its process ended with {exit_code_in_words(last.ended.exit_code)}."
     return Verdict(Phase.STOPPED, stop.reason, message)
 

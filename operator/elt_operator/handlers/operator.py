@@ -63,7 +63,13 @@ async def _until_served(client: Client) -> None:
 @asynccontextmanager
 async def _background(reconciler: Reconciler, audit: Audit, workers: int) -> AsyncIterator[None]:
     """Run the workers and the audit for as long as the context lasts."""
-    tasks = [asyncio.create_task(reconciler.queue.work(reconciler.look_at), name=f"worker {n}") for n in range(workers)]
+
+    async def work() -> None:
+        # What is stopped or deleted must be seen to end; so nothing is done before the watches run.
+        await audit.watching.wait()
+        await reconciler.queue.work(reconciler.look_at)
+
+    tasks = [asyncio.create_task(work(), name=f"worker {n}") for n in range(workers)]
     tasks.append(asyncio.create_task(audit.repeat(), name="audit"))
     try:
         yield

@@ -36,6 +36,10 @@ class Audit:
     _relisted: set[str] = field(default_factory=set)
     """The kinds that a watch has listed anew."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _watched: set[str] = field(default_factory=set)
+    """Paths of the collections that a watch has listed at least once."""
+    watching: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once all watches run: from then on no change goes unseen while the API server can be reached."""
 
     async def once(self) -> None:
         """Make the cache agree with the cluster, then have everything looked at. Quiet Pipelines cost no write."""
@@ -69,6 +73,9 @@ class Audit:
             if path.startswith(f"{root}/") and path.endswith(f"/{plural}"):
                 self._relisted.add(kind)
                 self._wake.set()
+                self._watched.add(path)
+        if len(self._watched) == len(LISTED) * len(self._places):
+            self.watching.set()
 
     async def _compare_relisted(self) -> None:
         self._wake.clear()

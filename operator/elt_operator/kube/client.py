@@ -20,8 +20,9 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 LOG_BYTES: Final = 64 * 1024
 LOG_LINES: Final = 200
-_LOST_LOG: Final = "unable to retrieve container logs for "
-"""What the kubelet answers, as if it were the log, once a container is removed (pkg/kubelet/kuberuntime/helpers.go)."""
+_LOST_LOG: Final = ("unable to retrieve container logs for ", 'failed to try resolving symlinks in path "')
+"""What the kubelet answers as if it were the log, with code 200, once a container, or its log's file, is removed
+(pkg/kubelet/kuberuntime/kuberuntime_container.go, kuberuntime/logs/logs.go)."""
 
 _PAGE: Final = 500
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)

@@ -21,6 +21,10 @@ async def answer(request: web.Request) -> web.StreamResponse:
     if request.path == "/list":
         assert request.query["limit"] == "500"
         return web.json_response(PAGES[request.query.get("continue", "")])
+    if "/removed/" in request.path:
+        return web.Response(text="unable to retrieve container logs for containerd://ae5c47")
+    if "/unlinked/" in request.path:
+        return web.Response(text='failed to try resolving symlinks in path "/0.log": lstat /0.log: no such file')
     if request.path.endswith("/log"):
         return web.Response(text="first\n" + "x" * LOG_BYTES + "\nlast\n")
     if request.path == "/plain":
@@ -67,6 +71,12 @@ async def test_an_answer_that_is_no_status_is_told_as_it_is(client: Client) -> N
 
 async def test_a_collection_is_read_page_by_page(client: Client) -> None:
     assert [item["n"] async for item in client.objects("/list")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("pod", ["removed", "unlinked"])
+async def test_what_the_kubelet_says_of_a_lost_log_is_no_log(client: Client, pod: str) -> None:
+    with pytest.raises(NotFound):
+        await client.log("default", pod)
 
 
 async def test_of_a_long_log_the_end_is_kept(client: Client) -> None:
