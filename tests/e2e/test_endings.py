@@ -48,9 +48,9 @@ def test_a_job_ends(namespace: Namespace, ending: Ending) -> None:
     check(ending, job)
     if ending.name != "Replace":  # whose second pod is just being made
         assert namespace.pods_made() == ending.pods
-    told = {event["reason"]: event["type"] for event in namespace.events(ending.looked_at)}
     if ending.phase in {"ERROR", "STOPPED"}:
-        assert told[ending.reason] == ("Warning" if ending.phase == "ERROR" else "Normal")
+        kind = "Warning" if ending.phase == "ERROR" else "Normal"
+        namespace.wait_for_event(ending.looked_at, kind, ending.reason)
 
 
 @pytest.mark.alone

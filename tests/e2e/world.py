@@ -239,6 +239,10 @@ class Namespace:
         items: list[Body] = plain(core().list_namespaced_event(self.name, field_selector=selector))["items"]
         return items
 
+    def wait_for_event(self, name: str, kind: str, reason: str) -> None:
+        """Wait until this was told about a Job; an event follows the status that it explains."""
+        self.until(lambda: (kind, reason) in [(event["type"], event["reason"]) for event in self.events(name)])
+
     def log(self, job: Body) -> str:
         """Return the whole log of a Job's run, as kubectl reads it from the kubelet."""
         return kubectl("logs", "--namespace", self.name, f"job/{job['status']['taskName']}")

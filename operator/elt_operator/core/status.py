@@ -1,5 +1,6 @@
 """What a Job's and a Pipeline's status say. Nothing in them changes by the passing of time alone."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -19,18 +20,28 @@ def _shortened(message: str) -> str:
     return message if len(message) <= _MESSAGE_CHARACTERS else message[: _MESSAGE_CHARACTERS - 1] + "…"
 
 
-def _job_conditions(job: Job, phase: Phase, reason: Reason, message: str, now: datetime) -> list[Condition]:
-    """Return the conditions of a Job: in progress until it ends, then succeeded or stalled (kstatus)."""
+def _conditions_of(described: Job | Pipeline, now: datetime) -> Callable[[str, Verdict, str, str], Condition]:
+    """Return what makes a condition of ``described`` out of its type, status, reason and message."""
 
-    def condition(kind: str, verdict: Verdict) -> Condition:
+    def condition(kind: str, verdict: Verdict, reason: str, message: str) -> Condition:
         return Condition(
             type=kind,
             status=verdict.value,
             reason=reason,
             message=_shortened(message),
             last_transition_time=now,
-            observed_generation=job.generation,
+            observed_generation=described.generation,
         )
+
+    return condition
+
+
+def _job_conditions(job: Job, phase: Phase, reason: Reason, message: str, now: datetime) -> list[Condition]:
+    """Return the conditions of a Job: in progress until it ends, then succeeded or stalled (kstatus)."""
+    make = _conditions_of(job, now)
+
+    def condition(kind: str, verdict: Verdict) -> Condition:
+        return make(kind, verdict, reason, message)
 
     if phase not in TERMINAL_PHASES:
         current = [condition(conditions.SUCCEEDED, Verdict.UNKNOWN), condition(conditions.RECONCILING, Verdict.TRUE)]
@@ -128,16 +139,7 @@ def lost(job: Job, now: datetime) -> JobStatus:
 
 
 def _pipeline_conditions(pipeline: Pipeline, last: LastJob | None, now: datetime) -> list[Condition]:
-    def condition(kind: str, verdict: Verdict, reason: str, message: str) -> Condition:
-        return Condition(
-            type=kind,
-            status=verdict.value,
-            reason=reason,
-            message=_shortened(message),
-            last_transition_time=now,
-            observed_generation=pipeline.generation,
-        )
-
+    condition = _conditions_of(pipeline, now)
     if pipeline.spec is None:
         message = f"The spec cannot be read: {pipeline.problem}"
         current = [
