@@ -157,7 +157,16 @@ class Ending:
     @property
     def fleeting(self) -> bool:
         """Whether the end is gone together with the pod: an operator that is away in that second cannot tell of it."""
-        return self.act in {stop, delete_run, delete_pod, delete_first_pod, evict, suspend_and_resume, another_job}
+        return self.act in {
+            stop,
+            delete_run,
+            delete_pod,
+            delete_first_pod,
+            evict,
+            evict_before_it_starts,
+            suspend_and_resume,
+            another_job,
+        }
 
     def bring_about(self, namespace: Namespace) -> Body:
         """Make it happen; return the Job when it has ended."""
