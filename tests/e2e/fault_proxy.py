@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +50,11 @@ class FaultProxy:
     async def stop(self) -> None:
         if self._runner:
             await self._runner.cleanup()
+        await asyncio.gather(*self._streams, return_exceptions=True)
         if self._session:
             await self._session.close()
+            for _ in range(5):  # connections that were cut are closed in the loop's next turns
+                await asyncio.sleep(0)
 
     def sever(self) -> None:
         """Cut all streams, and let nothing pass until ``heal``."""
@@ -90,10 +94,11 @@ class FaultProxy:
                 self.strike()
                 raise web.HTTPBadGateway
             response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
+            with suppress(aiohttp.ClientConnectionResetError):  # the operator was killed
+                await response.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+                await response.write_eof()
         if strikes:
             self.strike()
         return response
