@@ -134,5 +134,10 @@ e2e: setup ## Run the tests on the cluster, which is brought up if it is not the
 record: ## Record what the API server says of each ending, for the unit tests (the cluster is up, the operator installed)
 	@$(ON_CLUSTER) RECORD_ENDINGS=tests/unit/recorded $(BIN)/pytest -q tests/e2e -k test_a_job_ends -m "not alone" -n 4
 
+.PHONY: record-schedules
+record-schedules: setup ## Record when the CronJob controller's library fires in 2026, for the unit tests (needs Go)
+	cd tests/cluster/programs && ZONEINFO="$$(../../../$(BIN)/python -c 'import tzdata; print(tzdata.__path__[0])')/zoneinfo" \
+	  go run ./crontimes > ../../unit/core/crontimes.json
+
 .PHONY: test
 test: check e2e ## Run all tests: the fast ones first, then those on the cluster

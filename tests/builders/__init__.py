@@ -6,7 +6,20 @@ from typing import Any
 from elt_operator.api.job import JobSpec, JobStatus
 from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
 from elt_operator.api.reasons import Reason
-from elt_operator.core.situation import Ended, Finish, Job, Key, Pipeline, Pod, Run, Situation, Stop
+from elt_operator.core.situation import (
+    CronJob,
+    Ended,
+    Finish,
+    Job,
+    Key,
+    Pipeline,
+    Pod,
+    Run,
+    Situation,
+    Slot,
+    Stop,
+    Timetable,
+)
 
 KEY = Key("default", "weather")
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
@@ -91,6 +104,26 @@ def a_pod(run: int = 1, *, ended: Ended | None = None, phase: str = "", number: 
         ended=ended,
         **{**defaults, **fields},
     )
+
+
+def a_cron_job(*, owner_uid: str = "pipeline-uid", deleting: bool = False, **said: Any) -> CronJob:
+    """The CronJob of a Pipeline whose schedule is ``*/10 * * * *``, in force since the start."""
+    timetable: dict[str, Any] = {
+        "schedule": "*/10 * * * *",
+        "time_zone": "UTC",
+        "suspend": False,
+        "starting_deadline_seconds": None,
+        "pipeline_generation": 1,
+        "agreed": "*/10 * * * * UTC",
+        "since": at(0),
+    }
+    return CronJob(KEY, "cron-job-uid", owner_uid, deleting, Timetable(**{**timetable, **said}))
+
+
+def a_slot(time: float | None = 600, *, name: str = "weather-1", since: float = 0, deleting: bool = False) -> Slot:
+    """A slot of the time ``at(time)``; of none when it was made by hand."""
+    moment = None if time is None else at(time)
+    return Slot(KEY, name, f"{name}-uid", at((time or 0) + 1), deleting, moment, at(since))
 
 
 def a_situation(*jobs: Job, now: float = 30, pipeline: Pipeline | None = None, **known: Any) -> Situation:

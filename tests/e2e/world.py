@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -150,6 +151,31 @@ class Namespace:
         }
         custom().create_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs", body)
 
+    def cron_job(self, name: str = "weather") -> Body | None:
+        """Return a CronJob; ``None``: there is none."""
+        found = [body for body in self.cron_jobs() if body["metadata"]["name"] == name]
+        return found[0] if found else None
+
+    def cron_jobs(self) -> list[Body]:
+        items: list[Body] = plain(batch().list_namespaced_cron_job(self.name))["items"]
+        return items
+
+    def slot(self, moment: datetime, pipeline: str = "weather") -> str:
+        """Create what the CronJob controller creates at ``moment``; return its name."""
+        self.until(lambda: self.cron_job(pipeline) is not None)
+        cron_job = self.cron_job(pipeline) or {}
+        template, name = cron_job["spec"]["jobTemplate"], f"{pipeline}-{int(moment.timestamp()) // 60}"
+        time = {"batch.kubernetes.io/cronjob-scheduled-timestamp": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": pipeline, "uid": cron_job["metadata"]["uid"]}
+        metadata = {
+            "name": name,
+            "labels": template["metadata"]["labels"],
+            "annotations": {**template["metadata"].get("annotations", {}), **time},
+            "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
+        }
+        self.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]})
+        return name
+
     def run(self, name: str = "job-1", timeout: int = 60, pipeline: str = "weather", **spec: Any) -> Body:
         """Create a Job and return it when it has ended."""
         self.job(name, pipeline, **spec)
@@ -220,6 +246,14 @@ class Namespace:
         return items
 
     def runs(self) -> list[Body]:
+        return [body for body in self.batch_jobs() if f"{GROUP}/job" in body["metadata"].get("labels", {})]
+
+    def slots(self) -> list[Body]:
+        """Return the batch Jobs that CronJobs have made."""
+        owned = [(body, owner) for body in self.batch_jobs() for owner in body["metadata"].get("ownerReferences", [])]
+        return [body for body, owner in owned if owner["kind"] == "CronJob"]
+
+    def batch_jobs(self) -> list[Body]:
         items: list[Body] = plain(batch().list_namespaced_job(self.name))["items"]
         return sorted(items, key=lambda body: str(body["metadata"]["creationTimestamp"]))
 
@@ -233,9 +267,9 @@ class Namespace:
         made = [event for event in events if event["involvedObject"]["kind"] == "Job"]
         return sum(event.get("count") or 1 for event in made)
 
-    def events(self, name: str) -> list[Body]:
-        """Return what was told about a Job."""
-        selector = f"involvedObject.kind=Job,involvedObject.name={name},source=elt-operator"
+    def events(self, name: str, kind: str = "Job") -> list[Body]:
+        """Return what was told about a Job, or a Pipeline."""
+        selector = f"involvedObject.kind={kind},involvedObject.name={name},source=elt-operator"
         items: list[Body] = plain(core().list_namespaced_event(self.name, field_selector=selector))["items"]
         return items
 

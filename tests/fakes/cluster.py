@@ -12,7 +12,7 @@ from typing import Any
 from builders import KEY, at
 from elt_operator.api import names
 from elt_operator.core.events import Event
-from elt_operator.core.situation import FinishedJob, Job, Key, Pipeline, Run, Stop
+from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Run, Slot, Stop
 from elt_operator.errors import Refused, Stale
 
 Body = dict[str, Any]
@@ -53,6 +53,8 @@ class FakeCluster:
     """Event type, kind, object."""
     runs_created: dict[str, int] = field(default_factory=dict)
     """How many runs were ever created, by the UID of their Job."""
+    created: list[tuple[str, str]] = field(default_factory=list)
+    """Kind and name of each CronJob, and each Job for a slot, that was ever created."""
     events: list[tuple[str, str]] = field(default_factory=list)
     """UID of the object and reason of each event that was posted."""
     writes: int = 0
@@ -61,6 +63,11 @@ class FakeCluster:
     minutes: int = 0
     """How much time has passed besides what happened."""
     _version: int = 0
+
+    @property
+    def now(self) -> datetime:
+        """The present: a second for each thing that happened."""
+        return at(self._version + self.minutes * 60)
 
     # --- what users, controllers and the kubelet do
 
@@ -77,7 +84,7 @@ class FakeCluster:
             "namespace": KEY.namespace,
             "uid": f"{kind}-{name}-{self._version}",
             "generation": 1,
-            "creationTimestamp": at(self._version + self.minutes * 60).isoformat(),
+            "creationTimestamp": self.now.isoformat(),
             **content.pop("metadata", {}),
         }
         return self.store(kind, {"metadata": metadata, **content}, "ADDED")
@@ -126,6 +133,45 @@ class FakeCluster:
                 raise Crash
         done: Body = act()
         return done
+
+    def _created(self, kind: str, manifest: Body) -> Body:
+        """Perform the creation of what has a name of its own, as ``manifest`` says."""
+
+        def act() -> Body:
+            name = manifest["metadata"]["name"]
+            if (kind, name) in self.objects:
+                raise Stale(f'{kind} "{name}" already exists')
+            self.created.append((kind, name))
+            return self.create(kind, name, **copy.deepcopy(manifest))
+
+        return self._write(act)
+
+    async def create_job(self, key: Key, manifest: Body) -> Body:
+        assert key == KEY
+        return self._created("jobs", manifest)
+
+    async def create_cron_job(self, key: Key, manifest: Body) -> Body:
+        assert key == KEY
+        return self._created("cron_jobs", _merged({}, manifest))
+
+    async def change_cron_job(self, cron_job: CronJob, manifest: Body) -> Body:
+        def act() -> Body:
+            body = self.objects.get(("cron_jobs", cron_job.key.pipeline))
+            if body is None or body["metadata"]["uid"] != cron_job.uid:
+                raise Stale(f"CronJob {cron_job.key.pipeline} is gone")
+            return self.store("cron_jobs", _merged(body, manifest))
+
+        return self._write(act)
+
+    async def delete_cron_job(self, cron_job: CronJob) -> None:
+        self._removed("cron_jobs", cron_job.key.pipeline, cron_job.uid)
+
+    async def cron_job(self, key: Key) -> Body | None:
+        assert key == KEY
+        return self.get("cron_jobs", key.pipeline)
+
+    async def delete_slot(self, slot: Slot) -> None:
+        self._removed("slots", slot.name, slot.uid)
 
     async def create_run(self, key: Key, manifest: Body) -> Body:
         def act() -> Body:

@@ -59,13 +59,27 @@ def _fixed(field: str) -> dict[str, str]:
     )
 
 
-class Trigger(Fields):
-    """What created the Job."""
+class Trigger(
+    Fields,
+    json_schema_extra=rules(
+        rule(
+            "has(self.intervalStart) == has(self.intervalEnd)"
+            " && (!has(self.intervalStart) || self.intervalStart < self.intervalEnd)",
+            "intervalStart and intervalEnd are set together, and the start is before the end",
+            field=".intervalStart",
+        )
+    ),
+):
+    """What created the Job, and which stretch of time it stands for."""
 
     type: Literal["Manual", "Schedule"] = "Manual"
     """Manual: a person or a tool; Schedule: the Pipeline's schedule."""
     scheduled_time: datetime | None = None
-    """The time in the schedule that the Job stands for."""
+    """The time in the schedule that the Job stands for (ELT_SCHEDULED_TIME)."""
+    interval_start: datetime | None = None
+    """The schedule's time before that one: where the data to load begin (ELT_INTERVAL_START)."""
+    interval_end: datetime | None = None
+    """Where the data to load end (ELT_INTERVAL_END); for a scheduled Job its scheduledTime."""
 
 
 class JobSpec(

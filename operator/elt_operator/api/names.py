@@ -28,6 +28,18 @@ STOP_REASON_ANNOTATION = f"{GROUP}/stop-reason"
 STOP_MESSAGE_ANNOTATION = f"{GROUP}/stop-message"
 """On runs that were told to stop: the same for a person."""
 
+SCHEDULE_ANNOTATION = f"{GROUP}/schedule"
+"""On CronJobs: the schedule that was last put in place, with its zone, and whether it was suspended."""
+
+SINCE_ANNOTATION = f"{GROUP}/since"
+"""On CronJobs and their slots: since when the schedule is in force. Earlier times are not made up for."""
+
+SLOT_ANNOTATION = f"{GROUP}/slot"
+"""On Jobs that were made for a slot: its UID."""
+
+SLOT_GATE = f"{GROUP}/slot"
+"""The scheduling gate of the pods that slots would make: they are never scheduled."""
+
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "elt-operator"
 

@@ -120,7 +120,7 @@ class PipelineSpec(
     suspend: bool = False
     """Pause the schedule. Jobs created by hand still run."""
     starting_deadline_seconds: Count | None = None
-    """How late a scheduled Job may start; however late when absent."""
+    """How late a time of the schedule may still become a Job, for example after an outage; however late when absent."""
 
     concurrency_policy: Literal["Queue", "Forbid", "Replace"] = "Queue"
     """What happens to a Job while another of the Pipeline is active: it waits, is refused, or takes its place."""
@@ -181,8 +181,12 @@ class PipelineStatus(Fields):
     """The Job that ended last."""
     last_successful_time: datetime | None = None
     """When a Job last ended as COMPLETE."""
+    last_schedule_time: datetime | None = None
+    """The last time of the schedule that was dealt with: it became a Job, or was skipped."""
     next_schedule_time: datetime | None = None
     """When the schedule fires next."""
+    skipped_slots: Count | None = None
+    """How many times of the schedule have passed without a Job, ever; events say which and why."""
 
 
 __all__ = ["ActiveJob", "LastJob", "PipelineName", "PipelineSpec", "PipelineStatus"]

@@ -42,3 +42,6 @@ class Reason(StrEnum):
     RESULT_LOST = "ResultLost", "The run is gone and nobody saw how it ended."
 
     ACCEPTED = "Accepted", "The Pipeline's spec is accepted."
+    SUSPENDED = "Suspended", "The Pipeline's spec is accepted; its schedule is suspended. Jobs made by hand still run."
+    INVALID_SCHEDULE = "InvalidSchedule", "Kubernetes cannot carry out the Pipeline's schedule."
+    SLOT_SKIPPED = "SlotSkipped", "A time of the schedule passed without a Job."

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from elt_operator.api import conditions
 from elt_operator.api.job import Attempt, JobStatus, Phase
+from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.api.reasons import Reason
 from elt_operator.core.outcome import exit_code_in_words
-from elt_operator.core.situation import Job
+from elt_operator.core.situation import Job, Pipeline
 
 _TROUBLES: Final = frozenset(
     {
@@ -36,6 +38,16 @@ def _about_attempt(attempt: Attempt) -> Event:
     return Event(
         "Warning", attempt.reason, f"Attempt {attempt.number} (pod {attempt.pod}) ended {code}; a new one follows."
     )
+
+
+def about_pipeline(pipeline: Pipeline, written: PipelineStatus) -> list[Event]:
+    """Return what to tell once ``written`` has become the status of ``pipeline``: what somebody has to mend."""
+    told = {condition.message for condition in pipeline.status.conditions or [] if condition.type == conditions.STALLED}
+    return [
+        Event("Warning", condition.reason, condition.message)
+        for condition in written.conditions or []
+        if condition.type == conditions.STALLED and condition.message not in told
+    ]
 
 
 def about(job: Job, written: JobStatus) -> list[Event]:

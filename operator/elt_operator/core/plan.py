@@ -8,9 +8,10 @@ from typing import Any
 from elt_operator.api.job import JobStatus
 from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.api.reasons import Reason
-from elt_operator.core import admission, delay, events, outcome, render, retention, status, stop
+from elt_operator.core import admission, delay, events, outcome, render, retention, schedule, slots, status, stop
 from elt_operator.core.events import Event
-from elt_operator.core.situation import FinishedJob, Job, Pipeline, Run, Situation, Stop
+from elt_operator.core.schedule import CronJobChange
+from elt_operator.core.situation import FinishedJob, Job, Pipeline, Run, Situation, Slot, Stop
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,32 @@ class DeleteJob:
 
 
 @dataclass(frozen=True)
+class ChangeCronJob:
+    """Make, patch or delete the CronJob of ``pipeline``."""
+
+    pipeline: Pipeline
+    change: CronJobChange
+
+
+@dataclass(frozen=True)
+class CreateJob:
+    """Make the Job of ``slot``. It has the slot's name, so there is one at most."""
+
+    slot: Slot
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DeleteSlot:
+    """Remove ``slot``, which is done with, unless it is another one by now."""
+
+    pipeline: Pipeline
+    slot: Slot
+    events: Sequence[Event] = ()
+    """What to tell about the Pipeline besides, once it is removed."""
+
+
+@dataclass(frozen=True)
 class WriteJobStatus:
     """Replace what ``job`` says of itself, unless it has changed since we read it."""
 
@@ -60,9 +87,21 @@ class WritePipelineStatus:
 
     pipeline: Pipeline
     status: PipelineStatus
+    events: Sequence[Event] = ()
+    """What to tell about it besides, once it is written."""
 
 
-Action = CreateRun | StopRun | DeleteRun | DeleteJob | WriteJobStatus | WritePipelineStatus
+Action = (
+    CreateRun
+    | StopRun
+    | DeleteRun
+    | DeleteJob
+    | ChangeCronJob
+    | CreateJob
+    | DeleteSlot
+    | WriteJobStatus
+    | WritePipelineStatus
+)
 
 
 @dataclass(frozen=True)
@@ -138,6 +177,26 @@ def _about_strays(situation: Situation) -> Iterator[Action]:
             yield StopRun(run, wanted)
 
 
+def _about_schedule(situation: Situation) -> Iterator[Action]:
+    """Yield what to do so that the schedule is kept: slots first, for they go with a CronJob that is deleted."""
+    for slot in slots.due(situation):
+        yield CreateJob(slot, slots.job_manifest(situation, slot))
+    change = schedule.cron_job_change(situation)
+    if situation.pipeline and change:
+        yield ChangeCronJob(situation.pipeline, change)
+
+
+def _account(situation: Situation) -> Iterator[Action]:
+    """Yield the Pipeline's status, and only then the deletion of the slots of which it tells what became of them."""
+    pipeline = situation.pipeline
+    if pipeline is None:
+        return
+    written = status.pipeline(situation, pipeline)
+    yield WritePipelineStatus(pipeline, written, events.about_pipeline(pipeline, written))
+    for settled in slots.settled(situation):
+        yield DeleteSlot(pipeline, settled.slot, settled.events)
+
+
 def _start(situation: Situation, job: Job) -> CreateRun:
     """Return the creation of the run of ``job``, which nothing holds up."""
     if situation.pipeline is None:
@@ -153,7 +212,7 @@ def _changes_nothing(action: Action) -> bool:
             return job.status == wanted
         case WritePipelineStatus(pipeline, seen):
             return pipeline.status == seen
-        case CreateRun() | StopRun() | DeleteRun() | DeleteJob():
+        case _:
             return False
 
 
@@ -169,17 +228,17 @@ def _looks(situation: Situation) -> Iterator[timedelta]:
         refusal = situation.refusals.get(job.uid)
         if refusal and refusal.ask_again > situation.now:
             yield refusal.ask_again - situation.now
-    if wait := retention.next_look(situation):
-        yield wait
+    for next_look in (retention.next_look, slots.next_look):
+        if wait := next_look(situation):
+            yield wait
 
 
 def plan(situation: Situation) -> Plan:
     """Return what to do about a Pipeline and its Jobs."""
-    actions = [action for job in situation.jobs for action in _about(situation, job)]
+    actions = list(_about_schedule(situation))
+    actions += [action for job in situation.jobs for action in _about(situation, job)]
     actions += _about_strays(situation)
-    when_idle: list[Action] = []
-    if situation.pipeline:
-        when_idle.append(WritePipelineStatus(situation.pipeline, status.pipeline(situation, situation.pipeline)))
+    when_idle = list(_account(situation))
     when_idle += [DeleteRun(run) for run in retention.surplus_runs(situation)]
     when_idle += [DeleteJob(job) for job in retention.surplus_jobs(situation)]
     return Plan(

@@ -51,7 +51,14 @@ class RunOf:
     job: Job
 
 
-Question = LiveRun | LivePods | LogOf | WarningsAbout | LiveJob | RunOf
+@dataclass(frozen=True)
+class StillWaits:
+    """Does this Job, which nothing holds up, still wait to be started?"""
+
+    job: Job
+
+
+Question = LiveRun | LivePods | LogOf | WarningsAbout | LiveJob | RunOf | StillWaits
 
 
 def _about_run(situation: Situation, run: Run) -> list[Question]:
@@ -75,10 +82,14 @@ def _last_words(pods: Sequence[Pod], *, ends: bool) -> list[Question]:
 
 
 def _about_job_without_run(situation: Situation, job: Job) -> list[Question]:
-    """Return what must be known of a Job that has no run in the cache, before it ends because of that."""
+    """Return what must be known of a Job that has no run in the cache, before it ends, or starts, because of that."""
     if job.status.task_name:
         return [LiveRun(job.status.task_name)]
-    return [RunOf(job)] if not job.deleting and admission.first_refusal(situation, job) else []
+    if job.deleting:
+        return []
+    if admission.first_refusal(situation, job):
+        return [RunOf(job)]
+    return [] if admission.first_hold(situation, job) else [StillWaits(job)]
 
 
 def _about_next_number(situation: Situation) -> list[Question]:
@@ -114,7 +125,7 @@ def open_questions(situation: Situation) -> list[Question]:
     return [question for question in questions if not _answered(situation, question)]
 
 
-def _answered(situation: Situation, question: Question) -> bool:
+def _answered(situation: Situation, question: Question) -> bool:  # noqa: PLR0911 - one for each kind of question
     match question:
         case LiveRun(name):
             return name in situation.live_runs
@@ -128,3 +139,5 @@ def _answered(situation: Situation, question: Question) -> bool:
             return uid in situation.live_jobs
         case RunOf(job):
             return job.uid in situation.searched_jobs
+        case StillWaits(job):
+            return job.uid in situation.confirmed_jobs

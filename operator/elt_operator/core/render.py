@@ -1,10 +1,12 @@
 """The run: the batch Job that carries out one Job, as a manifest."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from elt_operator.api import names
-from elt_operator.api.fields import Json
-from elt_operator.api.job import JobSpec
+from elt_operator.api.fields import DNS_LABEL, Json
+from elt_operator.api.job import JobSpec, Trigger
 from elt_operator.api.pipeline import PipelineSpec
 from elt_operator.api.pod import PodSettings, Volume
 from elt_operator.core.situation import Job, Limits, Pipeline
@@ -53,6 +55,7 @@ MELTANO_DEFAULTS: Final = {
 }
 
 _TMP: Final = "elt-tmp"
+_LONGEST_JOB_NAME: Final = 63
 
 
 def run_name(pipeline: str, number: int) -> str:
@@ -64,6 +67,11 @@ def number_of(pipeline: str, name: str) -> int | None:
     """Return the number in a run's name; ``None`` when ``name`` is not that of a run of ``pipeline``."""
     digits = name.removeprefix(f"{pipeline}-r")
     return int(digits) if digits != name and digits.isascii() and digits.isdigit() and digits[0] != "0" else None
+
+
+def may_name_a_job(name: str) -> bool:
+    """Return whether a Job of ours may have this name."""
+    return len(name) <= _LONGEST_JOB_NAME and re.fullmatch(DNS_LABEL, name) is not None
 
 
 def started_arguments(pipeline: PipelineSpec, job: JobSpec) -> list[str]:
@@ -120,11 +128,27 @@ def _environment(pipeline: Pipeline, job: Job, number: int) -> list[Json]:
         "ELT_RUN_NUMBER": str(number),
         "ELT_FULL_REFRESH": str(job_spec.full_refresh).lower(),
         "MELTANO_RUN_ID": job.uid,
+        **_times(job_spec.trigger),
     }
     if job_spec.full_refresh:
         fixed["MELTANO_RUN_FULL_REFRESH"] = "true"
     entries |= {name: {"name": name, "value": value} for name, value in fixed.items()}
     return list(entries.values())
+
+
+def _times(trigger: Trigger) -> dict[str, str]:
+    """Return the variables that say which stretch of time the Job stands for, as far as it says so: UTC, RFC 3339."""
+    times = {
+        "ELT_SCHEDULED_TIME": trigger.scheduled_time,
+        "ELT_INTERVAL_START": trigger.interval_start,
+        "ELT_INTERVAL_END": trigger.interval_end,
+    }
+    return {name: time_text(moment) for name, moment in times.items() if moment}
+
+
+def time_text(moment: datetime) -> str:
+    """Return a time as Kubernetes writes it: RFC 3339, in UTC, with whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _specs(pipeline: Pipeline, job: Job) -> tuple[PipelineSpec, JobSpec]:
@@ -232,6 +256,24 @@ def _pod_failure_policy(spec: PipelineSpec) -> Json:
         return {"rules": [disruption]}
     final = {"containerName": names.CONTAINER, "operator": "In", "values": sorted(spec.no_retry_exit_codes)}
     return {"rules": [disruption, {"action": "FailJob", "onExitCodes": final}]}
+
+
+def idle_pod(pipeline: Pipeline) -> Json:
+    """Return the pod of a slot. It is never made; and were the slot told to go on, no node would ever take it."""
+    image = pipeline.spec.image if pipeline.spec else ""
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "schedulingGates": [{"name": names.SLOT_GATE}],
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": names.CONTAINER,
+                "image": image,
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    }
 
 
 def run(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> dict[str, Any]:

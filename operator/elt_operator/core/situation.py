@@ -52,11 +52,65 @@ class Job:
     """``None`` when the stored spec cannot be read; ``problem`` says why."""
     status: JobStatus
     problem: str = ""
+    slot_uid: str = ""
+    """UID of the slot that it was made for; empty: it was made by hand."""
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a schedule made it."""
+        return self.spec is not None and self.spec.trigger.type == "Schedule"
 
     @property
     def ended(self) -> bool:
         """Whether the phase is one that never changes again."""
         return self.status.phase in TERMINAL_PHASES
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """What a CronJob says, as far as it is ours to decide."""
+
+    schedule: str
+    """Cron in five fields."""
+    time_zone: str | None
+    suspend: bool
+    starting_deadline_seconds: int | None
+    pipeline_generation: int | None
+    """Of the Pipeline spec that it was made from."""
+    agreed: str
+    """Schedule and zone, and whether they were suspended, when it was last put in place by us."""
+    since: datetime | None
+    """Since when the schedule is in force."""
+    concurrency_policy: str = "Forbid"
+    slots_suspended: bool = True
+    """Whether the batch Jobs that it makes are suspended: slots, which never run."""
+
+
+@dataclass(frozen=True)
+class CronJob:
+    """The CronJob of a Pipeline's name."""
+
+    key: Key
+    uid: str
+    owner_uid: str
+    """UID of the Pipeline that it was made for; empty: it is somebody else's."""
+    deleting: bool
+    timetable: Timetable
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A batch Job that a CronJob made, suspended for ever: a time of the schedule, or a wish to run now."""
+
+    key: Key
+    name: str
+    uid: str
+    created: datetime
+    deleting: bool
+    time: datetime | None
+    """The time of the schedule; ``None``: made by hand (``kubectl create job --from=cronjob/...``)."""
+    since: datetime
+    """Since when the schedule that made it was in force."""
 
 
 @dataclass(frozen=True)
@@ -217,10 +271,15 @@ class Situation:
     pods: Sequence[Pod] = ()
     history: Sequence[FinishedJob] = ()
     """Jobs that have ended, as far as the operator made them itself."""
+    cron_job: CronJob | None = None
+    slots: Sequence[Slot] = ()
+    """The oldest first."""
+    slot_jobs: Mapping[str, bool] = field(default_factory=dict)
+    """By the slot's UID, whether a Job of its name was made for it, or for something else."""
     taken_numbers: frozenset[int] = frozenset()
     """Numbers whose run's name belongs to a stranger's batch Job."""
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
-    """By the UID of the Job."""
+    """By the UID of what was to be made, or of what it was to be made for."""
 
     # Answers to the questions of core/questions.py, read live from the API server.
     logs: Mapping[str, PodLog] = field(default_factory=dict)
@@ -235,6 +294,8 @@ class Situation:
     """Names of the runs whose pods were read live; ``pods`` then holds them all."""
     searched_jobs: frozenset[str] = frozenset()
     """UIDs of the Jobs whose run was searched live; ``runs`` then holds it, if there is one."""
+    confirmed_jobs: frozenset[str] = frozenset()
+    """UIDs of the Jobs that were read live; ``jobs`` then holds what they say, if they have not ended."""
     live_jobs: Mapping[str, Job | None] = field(default_factory=dict)
     """Jobs that are in the cache no more, by UID; ``None``: there is none."""
 

@@ -9,7 +9,7 @@ from elt_operator.api.conditions import Condition, Verdict, transitioned
 from elt_operator.api.job import TERMINAL_PHASES, JobStatus, Phase
 from elt_operator.api.pipeline import ActiveJob, LastJob, PipelineStatus
 from elt_operator.api.reasons import Reason
-from elt_operator.core import outcome, render
+from elt_operator.core import outcome, render, schedule, slots
 from elt_operator.core.admission import Refusal
 from elt_operator.core.situation import Job, Pipeline, Run, Situation
 
@@ -138,16 +138,23 @@ def lost(job: Job, now: datetime) -> JobStatus:
     )
 
 
-def _pipeline_conditions(pipeline: Pipeline, last: LastJob | None, now: datetime) -> list[Condition]:
-    condition = _conditions_of(pipeline, now)
+def _pipeline_conditions(situation: Situation, pipeline: Pipeline, last: LastJob | None) -> list[Condition]:
+    condition = _conditions_of(pipeline, situation.now)
     if pipeline.spec is None:
         message = f"The spec cannot be read: {pipeline.problem}"
         current = [
             condition(conditions.READY, Verdict.FALSE, Reason.INVALID_CONFIGURATION, message),
             condition(conditions.STALLED, Verdict.TRUE, Reason.INVALID_CONFIGURATION, message),
         ]
+    elif trouble := schedule.trouble(situation, pipeline):
+        abnormal = conditions.RECONCILING if trouble.passing else conditions.STALLED
+        current = [
+            condition(conditions.READY, Verdict.FALSE, trouble.reason, trouble.message),
+            condition(abnormal, Verdict.TRUE, trouble.reason, trouble.message),
+        ]
     else:
-        current = [condition(conditions.READY, Verdict.TRUE, Reason.ACCEPTED, Reason.ACCEPTED.sentence)]
+        reason = Reason.SUSPENDED if pipeline.spec.schedule and pipeline.spec.suspend else Reason.ACCEPTED
+        current = [condition(conditions.READY, Verdict.TRUE, reason, reason.sentence)]
     if last:
         verdict = Verdict.TRUE if last.phase == Phase.COMPLETE else Verdict.FALSE
         said = f"Job {last.name} ended as {last.phase}."
@@ -178,7 +185,7 @@ def pipeline(situation: Situation, described: Pipeline) -> PipelineStatus:
     succeeded = last and last.phase == Phase.COMPLETE
     return PipelineStatus(
         observed_generation=described.generation,
-        conditions=_pipeline_conditions(described, last, situation.now),
+        conditions=_pipeline_conditions(situation, described, last),
         active_job=(
             ActiveJob(name=running_job.name, uid=running_job.uid, start_time=run.created)
             if running_job and run
@@ -188,7 +195,9 @@ def pipeline(situation: Situation, described: Pipeline) -> PipelineStatus:
         last_run_number=max([*numbers, stored.last_run_number or 0]) or None,
         last_job=last,
         last_successful_time=last.end_time if last and succeeded else stored.last_successful_time,
-        next_schedule_time=stored.next_schedule_time,
+        last_schedule_time=slots.last_time(situation, described),
+        next_schedule_time=schedule.next_time(situation, described),
+        skipped_slots=slots.skipped(situation, described) or None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The four watches. Each takes what the API server said into the cache and wakes the Pipeline that it is about."""
+"""The watches. Each takes what the API server said into the cache and wakes the Pipeline that it is about."""
 
 from typing import Any
 
@@ -25,9 +25,14 @@ def register(registry: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue[Key
     async def job_changed(event: kopf.RawEvent, **_: Any) -> None:
         wake(cache.jobs.take_event(event))
 
+    @kopf.on.event("batch", "v1", "cronjobs", registry=registry)
+    async def cron_job_changed(event: kopf.RawEvent, **_: Any) -> None:
+        wake(cache.cron_jobs.take_event(event))
+
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
-    async def run_changed(event: kopf.RawEvent, **_: Any) -> None:
+    async def batch_job_changed(event: kopf.RawEvent, **_: Any) -> None:
         wake(cache.take_run_event(event))
+        wake(cache.slots.take_event(event))
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:

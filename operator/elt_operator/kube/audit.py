@@ -74,7 +74,8 @@ class Audit:
                 self._relisted.add(kind)
                 self._wake.set()
                 self._watched.add(path)
-        if len(self._watched) == len(LISTED) * len(self._places):
+        collections = {(root, plural) for root, plural, _ in LISTED.values()}
+        if len(self._watched) == len(collections) * len(self._places):
             self.watching.set()
 
     async def _compare_relisted(self) -> None:

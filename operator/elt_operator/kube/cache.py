@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from elt_operator.core.situation import FinishedJob, Job, Key, Pipeline, Pod, PodLog, Refusal, Run
+from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Pod, PodLog, Refusal, Run, Slot
 from elt_operator.kube import snapshots
 
 
@@ -137,6 +137,11 @@ class Cache:
         self.jobs: Store[Job] = Store(_active_job)
         self.runs: Store[Run] = Store(snapshots.run)
         self.pods: Store[Pod] = Store(snapshots.pod)
+        self.cron_jobs: Store[CronJob] = Store(snapshots.cron_job)
+        """All of them: one that is not ours may have a name that we need."""
+        self.slots: Store[Slot] = Store(snapshots.slot)
+        self.slot_jobs: dict[Key, dict[str, bool]] = {}
+        """By the slot's UID, whether a Job of its name was made for it, or for something else."""
         self.departed_runs: Departed[Run] = Departed()
         """What runs were when they were deleted, for as long as their Job has not told its end."""
         self.departed_pods: Departed[Pod] = Departed()
@@ -148,7 +153,7 @@ class Cache:
         self.pipelines_missed: dict[Key, datetime] = {}
         """When we first looked for a Pipeline that is not there."""
         self.refusals: dict[str, Refusal] = {}
-        """What the API server refused lately, by the UID of the Job."""
+        """What the API server refused lately, by the UID of what was to be made, or of what it was to be made for."""
         self.taken_numbers: dict[Key, set[int]] = {}
         """Numbers of runs whose name belongs to a stranger."""
         self.last_ended: dict[Key, Job] = {}
@@ -167,19 +172,24 @@ class Cache:
         return self.pods.take_event(event)
 
     def tidy(self, key: Key) -> None:
-        """Drop what was kept for Jobs that have ended since."""
+        """Drop what was kept for Jobs that have ended since, and for slots that are gone."""
         active = {job.uid for job in self.jobs.of(key)}
         at_work = {run.name for run in (*self.departed_runs.of(key), *self.runs.of(key)) if run.job_uid in active}
         self.departed_runs.keep(key, lambda run: run.name in at_work)
         self.departed_pods.keep(key, lambda pod: pod.run_name in at_work)
         pods = {pod.uid for pod in (*self.departed_pods.of(key), *self.pods.of(key)) if pod.run_name in at_work}
+        slots = {slot.uid for slot in self.slots.of(key)}
+        slot_jobs = {uid: ours for uid, ours in self.slot_jobs.pop(key, {}).items() if uid in slots}
+        if slot_jobs:
+            self.slot_jobs[key] = slot_jobs
         logs = {uid: log for uid, log in self.last_words.pop(key, {}).items() if uid in pods}
         if logs:
             self.last_words[key] = logs
 
     def all_keys(self) -> set[Key]:
         """Return all Pipelines that anything is known of."""
-        return self.pipelines.keys() | self.jobs.keys() | self.runs.keys() | self.pods.keys() | self.history.keys()
+        stores: list[Store[Any]] = [self.pipelines, self.jobs, self.slots, self.runs, self.pods]
+        return set(self.history).union(*(store.keys() for store in stores))
 
 
 def _active_job(body: Mapping[str, Any]) -> Job | None:

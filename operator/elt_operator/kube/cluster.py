@@ -12,7 +12,7 @@ import aiohttp
 from elt_operator.api import names
 from elt_operator.api.fields import Json
 from elt_operator.core.events import Event
-from elt_operator.core.situation import FinishedJob, Job, Key, Pipeline, Run, Stop
+from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Run, Slot, Stop
 from elt_operator.errors import Refused, Stale
 from elt_operator.kube import snapshots
 from elt_operator.kube.client import (
@@ -54,6 +54,24 @@ class Cluster(Protocol):
     async def delete_job(self, job: FinishedJob) -> None:
         """Delete a Job; one that is gone, or another one by now, is left as it is."""
 
+    async def create_job(self, key: Key, manifest: Json) -> Body:
+        """Create a Job. ``Refused``: quota or admission said no. ``Stale``: the name is taken."""
+
+    async def delete_slot(self, slot: Slot) -> None:
+        """Delete a slot; one that is gone, or another one by now, is left as it is."""
+
+    async def create_cron_job(self, key: Key, manifest: Json) -> Body:
+        """Create a CronJob. ``Refused``: quota or admission said no. ``Stale``: the name is taken."""
+
+    async def change_cron_job(self, cron_job: CronJob, manifest: Json) -> Body:
+        """Patch a CronJob. ``Refused``: admission said no. ``Stale``: it is gone, or another one has its name."""
+
+    async def delete_cron_job(self, cron_job: CronJob) -> None:
+        """Delete a CronJob and its slots; one that is gone, or another one by now, is left as it is."""
+
+    async def cron_job(self, key: Key) -> Body | None:
+        """Return the CronJob of a Pipeline's name; ``None``: there is none."""
+
     async def post_event(self, about: Job | Pipeline, event: Event, now: datetime) -> None:
         """Tell of something that happened to an object; the same reason told again is counted."""
 
@@ -90,13 +108,47 @@ class LiveCluster:
 
     async def create_run(self, key: Key, manifest: Json) -> Body:
         """See ``Cluster``."""
-        path = f"{RUNS_PATH}/namespaces/{key.namespace}/jobs"
+        return await self._create(f"{RUNS_PATH}/namespaces/{key.namespace}/jobs", manifest)
+
+    async def create_job(self, key: Key, manifest: Json) -> Body:
+        """See ``Cluster``."""
+        return await self._create(f"{JOBS_PATH}/namespaces/{key.namespace}/{names.JOBS}", manifest)
+
+    async def create_cron_job(self, key: Key, manifest: Json) -> Body:
+        """See ``Cluster``."""
+        return await self._create(f"{RUNS_PATH}/namespaces/{key.namespace}/cronjobs", manifest)
+
+    async def _create(self, path: str, manifest: Json) -> Body:
         try:
             return await self.client.request("POST", path, manifest)  # type: ignore[no-any-return]  # JSON
         except Conflict as error:
             raise Stale(error.message) from error
         except (Forbidden, Invalid) as error:
             raise Refused(error.message) from error
+
+    async def change_cron_job(self, cron_job: CronJob, manifest: Json) -> Body:
+        """See ``Cluster``."""
+        body = {**manifest, "metadata": {**manifest["metadata"], "uid": cron_job.uid}}
+        path = _cron_job_path(cron_job.key)
+        try:
+            answer = await self.client.request("PATCH", path, body, content_type=MERGE_PATCH)
+        except (Conflict, NotFound) as error:
+            raise Stale(error.message) from error
+        except (Forbidden, Invalid) as error:
+            raise Refused(error.message) from error
+        return answer  # type: ignore[no-any-return]  # JSON
+
+    async def delete_cron_job(self, cron_job: CronJob) -> None:
+        """See ``Cluster``."""
+        await self._delete(_cron_job_path(cron_job.key), cron_job.uid)
+
+    async def cron_job(self, key: Key) -> Body | None:
+        """See ``Cluster``."""
+        return await self._get(_cron_job_path(key))
+
+    async def delete_slot(self, slot: Slot) -> None:
+        """See ``Cluster``."""
+        await self._delete(f"{RUNS_PATH}/namespaces/{slot.key.namespace}/jobs/{slot.name}", slot.uid)
 
     async def write_job_status(self, namespace: str, name: str, version: str, patch: Json) -> Body:
         """See ``Cluster``."""
@@ -213,16 +265,22 @@ class LiveCluster:
                     yield job
 
     def listing(self, kind: str, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
-        """Yield all objects of ``kind`` (pipelines, jobs, runs or pods) that the operator looks at."""
+        """Yield all objects of ``kind`` (a key of ``LISTED``) that the operator looks at."""
         root, plural, selectors = LISTED[kind]
         place = f"/namespaces/{namespace}" if namespace else ""
         return self.client.objects(f"{root}{place}/{plural}", metadata_only=False, **selectors)
 
 
+def _cron_job_path(key: Key) -> str:
+    return f"{RUNS_PATH}/namespaces/{key.namespace}/cronjobs/{key.pipeline}"
+
+
 LISTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "pipelines": (PIPELINES_PATH, names.PIPELINES, {}),
     "jobs": (JOBS_PATH, names.JOBS, {"fieldSelector": ENDED_JOBS_LEFT_OUT}),
-    "runs": (RUNS_PATH, "jobs", {"labelSelector": names.PIPELINE_LABEL}),
+    "cron_jobs": (RUNS_PATH, "cronjobs", {}),
+    "slots": (RUNS_PATH, "jobs", {"labelSelector": f"{names.PIPELINE_LABEL},!{names.JOB_LABEL}"}),
+    "runs": (RUNS_PATH, "jobs", {"labelSelector": f"{names.PIPELINE_LABEL},{names.JOB_LABEL}"}),
     "pods": (PODS_PATH, "pods", {"labelSelector": names.PIPELINE_LABEL}),
 }
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from elt_operator.core import questions
-from elt_operator.core.questions import LiveJob, LivePods, LiveRun, LogOf, Question, RunOf, WarningsAbout
+from elt_operator.core.questions import LiveJob, LivePods, LiveRun, LogOf, Question, RunOf, StillWaits, WarningsAbout
 from elt_operator.core.situation import Job, Key, Limits, PodLog, Run, Situation, Warnings
 from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
@@ -21,6 +21,8 @@ def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situati
     if pipeline:
         cache.pipelines_missed.pop(key, None)
     jobs = sorted(cache.jobs.of(key), key=lambda job: (job.created, job.name))
+    slots = sorted(cache.slots.of(key), key=lambda slot: (slot.created, slot.name))
+    refusable = [*([pipeline.uid] if pipeline else []), *(slot.uid for slot in slots), *(job.uid for job in jobs)]
     ended = cache.last_ended.get(key)
     return Situation(
         key=key,
@@ -32,8 +34,11 @@ def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situati
         runs=[*cache.departed_runs.of(key), *cache.runs.of(key)],
         pods=[*cache.departed_pods.of(key), *cache.pods.of(key)],
         history=list(cache.history.get(key, {}).values()),
+        cron_job=next(iter(cache.cron_jobs.of(key)), None),
+        slots=slots,
+        slot_jobs=dict(cache.slot_jobs.get(key, {})),
         taken_numbers=frozenset(cache.taken_numbers.get(key, ())),
-        refusals={job.uid: refusal for job in jobs if (refusal := cache.refusals.get(job.uid))},
+        refusals={uid: refusal for uid in refusable if (refusal := cache.refusals.get(uid))},
         last_words=dict(cache.last_words.get(key, {})),
         live_jobs={ended.uid: ended} if ended else {},
     )
@@ -70,7 +75,21 @@ async def _run_of(cluster: Cluster, situation: Situation, job: Job) -> Situation
     return replace(situation, runs=[*situation.runs, *found], searched_jobs=situation.searched_jobs | {job.uid})
 
 
-async def answered(cluster: Cluster, situation: Situation, question: Question) -> Situation:
+async def _confirmed(cluster: Cluster, situation: Situation, job: Job) -> Situation:
+    """Return ``situation`` with what ``job`` says now: another operator may have started it, and its run be gone."""
+    body = await cluster.job(situation.key.namespace, job.name)
+    live = snapshots.job(body) if body else None
+    still = [live] if live and live.uid == job.uid and not live.ended else []
+    return replace(
+        situation,
+        jobs=[now for known in situation.jobs for now in (still if known.uid == job.uid else [known])],
+        confirmed_jobs=situation.confirmed_jobs | {job.uid},
+    )
+
+
+async def answered(  # noqa: PLR0911 - one for each kind of question
+    cluster: Cluster, situation: Situation, question: Question
+) -> Situation:
     """Return ``situation`` with the answer to ``question``."""
     namespace = situation.key.namespace
     match question:
@@ -88,6 +107,8 @@ async def answered(cluster: Cluster, situation: Situation, question: Question) -
             return await _live_job(cluster, situation, question)
         case RunOf(job):
             return await _run_of(cluster, situation, job)
+        case StillWaits(job):
+            return await _confirmed(cluster, situation, job)
 
 
 async def gather(cluster: Cluster, situation: Situation) -> Situation:

@@ -2,21 +2,25 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
 import aiohttp
 
+from elt_operator.api import names
 from elt_operator.api.fields import Fields, Json
 from elt_operator.api.reasons import Reason
 from elt_operator.core import render
 from elt_operator.core.events import Event
 from elt_operator.core.plan import (
     Action,
+    ChangeCronJob,
+    CreateJob,
     CreateRun,
     DeleteJob,
     DeleteRun,
+    DeleteSlot,
     Plan,
     StopRun,
     WriteJobStatus,
@@ -36,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 _IDLE_WRITE_SECONDS: Final = 1.0
 """How long a write that only people wait for is put off while Jobs have work to be done."""
+
+_LONGEST_PUT_OFF: Final = timedelta(seconds=15)
+"""How often that may be repeated: a slot that is not deleted before the schedule's next time would cost that time."""
 
 _OUTAGES: Final = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 """What goes wrong without being a bug."""
@@ -71,6 +78,8 @@ class Reconciler:
     clock: Callable[[], datetime]
     """The present, an aware UTC time in whole seconds."""
     limits: Limits
+    _put_off: dict[Key, datetime] = field(default_factory=dict)
+    """Since when writes that only people wait for are put off."""
 
     async def look_at(self, key: Key) -> None:
         """Reconcile ``key``; whatever goes wrong is tried again, later and later."""
@@ -109,9 +118,11 @@ class Reconciler:
             self.cache.last_words.setdefault(situation.key, {}).update(read)
 
     async def _write_for_people(self, key: Key, wanted: Plan) -> None:
-        if wanted.when_idle and not self.queue.idle:
+        now = self.clock()
+        if wanted.when_idle and not self.queue.idle and now - self._put_off.setdefault(key, now) < _LONGEST_PUT_OFF:
             self.queue.add_after(key, _IDLE_WRITE_SECONDS)
         else:
+            self._put_off.pop(key, None)
             await self._carry_out(wanted.when_idle)
 
     async def _carry_out(self, actions: Sequence[Action]) -> None:
@@ -122,23 +133,41 @@ class Reconciler:
                     await self._create_run(action)
                 case StopRun():
                     await self._stop_run(action)
-                case DeleteRun(run):
-                    await self.cluster.delete_run(run)
-                    self.cache.runs.forget(run.uid)
-                    logger.debug("%s: run %s removed; its Job tells how it ended", run.key, run.name)
-                case DeleteJob(finished):
-                    await self.cluster.delete_job(finished)
-                    self.cache.history.get(finished.key, {}).pop(finished.uid, None)
-                    logger.info("%s: Job %s removed (history limits of the Pipeline)", finished.key, finished.name)
+                case CreateJob():
+                    await self._create_job(action)
+                case ChangeCronJob():
+                    await self._change_cron_job(action)
+                case DeleteRun() | DeleteJob() | DeleteSlot():
+                    await self._delete(action)
                 case WriteJobStatus():
                     await self._write_job_status(action)
-                case WritePipelineStatus(pipeline, status):
-                    patch = status_patch(pipeline.status, status)
-                    name, version = pipeline.key.pipeline, pipeline.resource_version
-                    body = await self.cluster.write_pipeline_status(pipeline.key.namespace, name, version, patch)
-                    self.cache.pipelines.take(body)
+                case WritePipelineStatus():
+                    await self._write_pipeline_status(action)
                 case _:
                     assert_never(action)
+
+    async def _delete(self, action: DeleteRun | DeleteJob | DeleteSlot) -> None:
+        match action:
+            case DeleteRun(run):
+                await self.cluster.delete_run(run)
+                self.cache.runs.forget(run.uid)
+                logger.debug("%s: run %s removed; its Job tells how it ended", run.key, run.name)
+            case DeleteJob(finished):
+                await self.cluster.delete_job(finished)
+                self.cache.history.get(finished.key, {}).pop(finished.uid, None)
+                logger.info("%s: Job %s removed (history limits of the Pipeline)", finished.key, finished.name)
+            case DeleteSlot(pipeline, slot, events):
+                await self.cluster.delete_slot(slot)
+                self.cache.slots.forget(slot.uid)
+                await self._tell(pipeline, events)
+
+    async def _write_pipeline_status(self, action: WritePipelineStatus) -> None:
+        pipeline, name = action.pipeline, action.pipeline.key.pipeline
+        patch = status_patch(pipeline.status, action.status)
+        version = pipeline.resource_version
+        body = await self.cluster.write_pipeline_status(pipeline.key.namespace, name, version, patch)
+        self.cache.pipelines.take(body)
+        await self._tell(pipeline, action.events)
 
     async def _create_run(self, action: CreateRun) -> None:
         job = action.job
@@ -154,6 +183,50 @@ class Reconciler:
         self.cache.runs.take(body)
         logger.info("Job %s/%s: run %s created", job.key.namespace, job.name, body["metadata"]["name"])
 
+    async def _create_job(self, action: CreateJob) -> None:
+        slot, made = action.slot, self.cache.slot_jobs.setdefault(action.slot.key, {})
+        try:
+            body = await self.cluster.create_job(slot.key, action.manifest)
+        except Refused as refused:
+            self._remember_refusal(slot.uid, str(refused))
+            return
+        except Stale:
+            live = await self.cluster.job(slot.key.namespace, slot.name)
+            if live:
+                made[slot.uid] = (live["metadata"].get("annotations") or {}).get(names.SLOT_ANNOTATION) == slot.uid
+            raise
+        self.cache.refusals.pop(slot.uid, None)
+        made[slot.uid] = True
+        self.cache.jobs.take(body)
+        logger.info("Job %s/%s: created for its slot in the schedule", slot.key.namespace, slot.name)
+
+    async def _change_cron_job(self, action: ChangeCronJob) -> None:
+        """Make, patch or delete a CronJob; a Pipeline whose CronJob is refused says so, and goes on without it."""
+        pipeline, found, manifest = action.pipeline, action.change.found, action.change.manifest
+        key = pipeline.key
+        try:
+            if manifest is None:
+                if found:
+                    await self.cluster.delete_cron_job(found)
+                    self.cache.cron_jobs.forget(found.uid)
+                    logger.info("%s: CronJob removed", key)
+                return
+            body = await (
+                self.cluster.change_cron_job(found, manifest) if found else self.cluster.create_cron_job(key, manifest)
+            )
+        except Refused as refused:
+            self._remember_refusal(pipeline.uid, str(refused))
+            return
+        except Stale:
+            if found:
+                self.cache.cron_jobs.forget(found.uid)
+            if live := await self.cluster.cron_job(key):
+                self.cache.cron_jobs.take(live)
+            raise
+        self.cache.refusals.pop(pipeline.uid, None)
+        self.cache.cron_jobs.take(body)
+        logger.info("%s: CronJob in place: %s", key, manifest["metadata"]["annotations"][names.SCHEDULE_ANNOTATION])
+
     async def _stop_run(self, action: StopRun) -> None:
         run = action.run
         try:
@@ -166,11 +239,11 @@ class Reconciler:
         self.cache.runs.take(body)
         logger.info("Job %s/%s: run %s: %s", run.key.namespace, run.job_name, run.name, action.stop.message)
 
-    def _remember_refusal(self, job_uid: str, message: str) -> None:
-        before = self.cache.refusals.get(job_uid)
+    def _remember_refusal(self, uid: str, message: str) -> None:
+        before = self.cache.refusals.get(uid)
         times = before.times + 1 if before else 1
         wait = timedelta(seconds=min(2.0**times, LONGEST_BACK_OFF_SECONDS))
-        self.cache.refusals[job_uid] = Refusal(message, self.clock() + wait, times)
+        self.cache.refusals[uid] = Refusal(message, self.clock() + wait, times)
 
     async def _look_at_holder(self, key: Key, number: int) -> None:
         """Learn who has the name that our run should have had: an earlier self of ours, another Job, or a stranger."""

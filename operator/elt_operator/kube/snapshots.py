@@ -14,7 +14,20 @@ from elt_operator.api.job import JobSpec, JobStatus
 from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
 from elt_operator.api.reasons import Reason
 from elt_operator.core import render
-from elt_operator.core.situation import Ended, Finish, FinishedJob, Job, Key, Pipeline, Pod, Run, Stop
+from elt_operator.core.situation import (
+    CronJob,
+    Ended,
+    Finish,
+    FinishedJob,
+    Job,
+    Key,
+    Pipeline,
+    Pod,
+    Run,
+    Slot,
+    Stop,
+    Timetable,
+)
 
 Body = Mapping[str, Any]
 StatusT = TypeVar("StatusT", PipelineStatus, JobStatus)
@@ -89,6 +102,7 @@ def job(body: Body) -> Job | None:
         spec=spec,
         status=_status(JobStatus, body),
         problem=problem,
+        slot_uid=(metadata.get("annotations") or {}).get(names.SLOT_ANNOTATION, ""),
     )
 
 
@@ -109,6 +123,49 @@ def finished_job(body: Body, *, succeeded: bool) -> FinishedJob | None:
         return None
     key = Key(metadata["namespace"], owner["name"])
     return FinishedJob(key, metadata["name"], metadata["uid"], _created(body), succeeded)
+
+
+def cron_job(body: Body) -> CronJob:
+    """Return the snapshot of a CronJob; of anybody's, for it may have a name that we need."""
+    metadata, spec = body["metadata"], body.get("spec") or {}
+    owner, annotations = _controller(body, "Pipeline", names.GROUP), metadata.get("annotations") or {}
+    return CronJob(
+        key=Key(metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        owner_uid=owner["uid"] if owner else "",
+        deleting="deletionTimestamp" in metadata,
+        timetable=Timetable(
+            schedule=spec.get("schedule", ""),
+            time_zone=spec.get("timeZone"),
+            suspend=bool(spec.get("suspend")),
+            starting_deadline_seconds=spec.get("startingDeadlineSeconds"),
+            pipeline_generation=_number(annotations.get(names.PIPELINE_GENERATION_ANNOTATION)),
+            agreed=annotations.get(names.SCHEDULE_ANNOTATION, ""),
+            since=time(annotations.get(names.SINCE_ANNOTATION)),
+            concurrency_policy=spec.get("concurrencyPolicy", ""),
+            slots_suspended=bool(((spec.get("jobTemplate") or {}).get("spec") or {}).get("suspend")),
+        ),
+    )
+
+
+def slot(body: Body) -> Slot | None:
+    """Return the snapshot of a slot; ``None`` for a batch Job that no CronJob of ours made."""
+    metadata = body["metadata"]
+    pipeline_name = (metadata.get("labels") or {}).get(names.PIPELINE_LABEL, "")
+    owner, annotations = _controller(body, "CronJob", "batch"), metadata.get("annotations") or {}
+    if owner is None or owner["name"] != pipeline_name:
+        return None
+    created = _created(body)
+    by_hand = annotations.get("cronjob.kubernetes.io/instantiate") == "manual"
+    return Slot(
+        key=Key(metadata["namespace"], pipeline_name),
+        name=metadata["name"],
+        uid=metadata["uid"],
+        created=created,
+        deleting="deletionTimestamp" in metadata,
+        time=None if by_hand else time(annotations.get("batch.kubernetes.io/cronjob-scheduled-timestamp")),
+        since=time(annotations.get(names.SINCE_ANNOTATION)) or created,
+    )
 
 
 def run(body: Body) -> Run | None:

@@ -9,7 +9,7 @@ from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, f
 from elt_operator.api.job import JobStatus, Phase
 from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.core.plan import CreateRun, WriteJobStatus, WritePipelineStatus, plan
-from elt_operator.core.questions import LiveJob, LivePods, LiveRun, LogOf, WarningsAbout, open_questions
+from elt_operator.core.questions import LiveJob, LivePods, LiveRun, LogOf, StillWaits, WarningsAbout, open_questions
 from elt_operator.core.situation import Job, PodLog, Refusal, Situation, Warnings
 
 JOB = a_job()
@@ -235,6 +235,7 @@ SLOW_POD = a_pod(phase="Pending", created=at(0))
             a_situation(JOB, runs=[a_run()], pods=[SLOW_POD]), WarningsAbout(SLOW_POD.uid), id="why does it not start"
         ),
         pytest.param(a_situation(runs=[a_run()]), LiveJob("job-1", JOB.uid), id="how did the last Job end"),
+        pytest.param(a_situation(JOB), StillWaits(JOB), id="does it still wait to be started"),
     ],
 )  # fmt: skip
 def test_is_asked_before_a_decision(situation: Situation, question: object) -> None:
@@ -244,7 +245,8 @@ def test_is_asked_before_a_decision(situation: Situation, question: object) -> N
 @pytest.mark.parametrize(
     "situation",
     [
-        pytest.param(a_situation(JOB), id="a fresh Job"),
+        pytest.param(a_situation(JOB, confirmed_jobs=frozenset({JOB.uid})), id="a Job known to wait"),
+        pytest.param(replace(a_situation(JOB), pipeline=None), id="a Job that cannot start"),
         pytest.param(a_situation(JOB, runs=[a_run()], pods=[a_pod()]), id="a Job at work"),
         pytest.param(a_situation(TOLD, live_runs={"weather-r1": None}), id="a run known to be gone"),
         pytest.param(

@@ -11,14 +11,14 @@ from elt_operator.kube.cache import Cache
 from elt_operator.kube.queue import WorkQueue
 
 
-def test_only_events_of_four_kinds_are_handled() -> None:
+def test_only_events_of_five_kinds_are_handled() -> None:
     registry = kopf.OperatorRegistry()
     queue: WorkQueue[Key] = WorkQueue()
 
     watches.register(registry, Cache(), queue)
 
     handled = [str(handler.selector) for handler in registry._watching.get_all_handlers()]
-    assert len(handled) == 4
+    assert len(handled) == 5
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
         assert list(others.get_all_handlers()) == []
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from builders import KEY, at
+from elt_operator.core import cron
 from elt_operator.core.situation import Key, Limits
+from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
@@ -38,7 +41,7 @@ class Operator:
     def __post_init__(self) -> None:
         """Start like the real one: list everything, then watch from there."""
         self.seen = len(self.cluster.history)
-        for kind in ("pipelines", "jobs", "runs", "pods"):
+        for kind in ("pipelines", "jobs", "cron_jobs", "slots", "runs", "pods"):
             for body in self.cluster.all(kind):
                 getattr(self.cache, kind).take(body)
 
@@ -51,7 +54,7 @@ class Operator:
 
     def reconcile(self) -> None:
         """Look at the Pipeline once; an error that the operator calls a bug fails the test."""
-        now = at(len(self.cluster.history) + self.cluster.minutes * 60)
+        now = self.cluster.now
         queue: WorkQueue[Key] = WorkQueue()
         reconciler = Reconciler(self.cluster, self.cache, queue, lambda: now, Limits())
         bugs: list[logging.LogRecord] = []
@@ -75,6 +78,59 @@ class Crashes(RuleBasedStateMachine):
         self.jobs = 0
         self.ends: dict[str, str] = {}
         self.exit_codes: dict[str, int] = {}
+        self.last_slot: dict[str, datetime] = {}
+        self.slots_made: dict[str, bool] = {}
+
+    @rule(schedule=st.sampled_from(["*/10 * * * *", "0 * * * *", "61 * * * *", None]), suspend=st.booleans())
+    def the_schedule_changes(self, schedule: str | None, suspend: bool) -> None:
+        (pipeline,) = self.cluster.all("pipelines")
+        spec = {name: value for name, value in pipeline["spec"].items() if name != "schedule"}
+        spec |= {"suspend": suspend} | ({"schedule": schedule} if schedule else {})
+        metadata = {**pipeline["metadata"], "generation": pipeline["metadata"]["generation"] + 1}
+        self.cluster.store("pipelines", {**pipeline, "metadata": metadata, "spec": spec})
+
+    @rule()
+    def the_cron_job_controller_acts(self) -> None:
+        """Make the slot of the newest time that has come, unless there is one still (Forbid)."""
+        for cron_job in self.cluster.all("cron_jobs"):
+            uid, spec = cron_job["metadata"]["uid"], cron_job["spec"]
+            created = datetime.fromisoformat(cron_job["metadata"]["creationTimestamp"])
+            times = cron.parse(spec["schedule"], spec["timeZone"]).between(
+                self.last_slot.get(uid, created), self.cluster.now + timedelta(seconds=1)
+            )
+            newest = max(times, default=None)
+            if newest and not spec["suspend"] and not self.slots_of(uid):
+                self.last_slot[uid] = newest
+                stamp = {"batch.kubernetes.io/cronjob-scheduled-timestamp": newest.isoformat()}
+                self.make_slot(cron_job, f"{KEY.pipeline}-{newest.timestamp() // 60:.0f}", stamp)
+
+    @precondition(lambda self: self.cluster.all("cron_jobs"))
+    @rule()
+    def somebody_makes_a_batch_job_from_it(self) -> None:
+        self.jobs += 1
+        (cron_job,) = self.cluster.all("cron_jobs")
+        self.make_slot(cron_job, f"by-hand-{self.jobs}", {"cronjob.kubernetes.io/instantiate": "manual"})
+
+    def make_slot(self, cron_job: dict[str, Any], name: str, annotations: dict[str, str]) -> None:
+        template, metadata = cron_job["spec"]["jobTemplate"], cron_job["metadata"]
+        reference = {"apiVersion": "batch/v1", "kind": "CronJob", "controller": True}
+        made = self.cluster.create(
+            "slots",
+            name,
+            metadata={
+                "labels": template["metadata"]["labels"],
+                "annotations": {**template["metadata"]["annotations"], **annotations},
+                "ownerReferences": [{**reference, "name": metadata["name"], "uid": metadata["uid"]}],
+            },
+        )
+        slot = snapshots.slot(made)
+        assert slot
+        self.slots_made[name] = slot.time is not None and slot.time >= slot.since
+
+    def slots_of(self, cron_job_uid: str) -> list[dict[str, Any]]:
+        by_clock = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+        slots = (slot for slot in self.cluster.all("slots") if owner(slot) == cron_job_uid)
+        return [slot for slot in slots if by_clock in slot["metadata"]["annotations"]]
 
     @rule()
     def a_job_is_created(self) -> None:
@@ -82,10 +138,15 @@ class Crashes(RuleBasedStateMachine):
         name = f"job-{self.jobs}"
         self.cluster.create("jobs", name, spec={"pipelineName": KEY.pipeline})
 
-    @precondition(lambda self: self.cluster.all("jobs"))
+    def jobs_without_slot(self) -> list[dict[str, Any]]:
+        """Return the Jobs whose slot is gone; of one that was deleted before that no trace would be left."""
+        slots = {slot["metadata"]["name"] for slot in self.cluster.all("slots")}
+        return [job for job in self.cluster.all("jobs") if job["metadata"]["name"] not in slots]
+
+    @precondition(lambda self: self.jobs_without_slot())
     @rule(data=st.data())
     def a_job_is_deleted(self, data: st.DataObject) -> None:
-        job = data.draw(st.sampled_from(self.cluster.all("jobs")))
+        job = data.draw(st.sampled_from(self.jobs_without_slot()))
         self.cluster.delete("jobs", job["metadata"]["name"])
 
     @rule()
@@ -128,8 +189,9 @@ class Crashes(RuleBasedStateMachine):
 
     def runs_told(self) -> list[dict[str, Any]]:
         """Return the runs that their Job tells of; of others no trace would be left."""
-        told = {job.get("status", {}).get("taskName") for job in self.cluster.all("jobs")}
-        return [run for run in self.cluster.all("runs") if run["metadata"]["name"] in told]
+        jobs = self.cluster.all("jobs")
+        told = {(job["metadata"]["uid"], job.get("status", {}).get("taskName")) for job in jobs}
+        return [run for run in self.cluster.all("runs") if (owner(run), run["metadata"]["name"]) in told]
 
     @rule(policy=st.sampled_from(["Queue", "Forbid", "Replace"]))
     def the_policy_changes(self, policy: str) -> None:
@@ -185,6 +247,11 @@ class Crashes(RuleBasedStateMachine):
         assert all(count == 1 for count in self.cluster.runs_created.values())
 
     @invariant()
+    def a_slot_never_makes_two_jobs(self) -> None:
+        made = [name for kind, name in self.cluster.created if kind == "jobs"]
+        assert len(made) == len(set(made))
+
+    @invariant()
     def no_two_pods_of_a_pipeline_run_at_once(self) -> None:
         alive = [pod for pod in self.cluster.all("pods") if pod["status"]["phase"] not in {"Succeeded", "Failed"}]
         assert len(alive) <= 1
@@ -221,6 +288,11 @@ class Crashes(RuleBasedStateMachine):
                 assert phase(job) != "COMPLETE" or job["metadata"]["uid"] in self.cluster.runs_created
             if phase(job) == "STOPPED" and not status.get("taskName"):
                 assert job["metadata"]["uid"] not in self.cluster.runs_created, "told never to have started"
+        (pipeline,) = self.cluster.all("pipelines")
+        with_job = {name for kind, name in self.cluster.created if kind == "jobs"}
+        lost = {name for name, promised in self.slots_made.items() if promised} - with_job
+        assert not self.cluster.all("slots")
+        assert len(lost) <= pipeline["status"].get("skippedSlots", 0), lost
         before = self.cluster.writes
         for operator in self.operators:
             operator.deliver(10**6)

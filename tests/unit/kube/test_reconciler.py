@@ -108,6 +108,43 @@ async def test_our_own_run_is_found_again_behind_a_stale_cache() -> None:
     assert world.job()["phase"] == "RUNNING"
 
 
+async def test_a_job_that_somebody_else_has_started_is_not_started_again() -> None:
+    """Another operator was first, and the run was deleted by hand; no event of either has come yet."""
+    world = World()
+    await world.look()
+    await world.look()
+    late = World()
+    late.cluster, late.cache = world.cluster, Cache()
+    for body in (world.cluster.objects["pipelines", KEY.pipeline], world.cluster.objects["jobs", "job-1"]):
+        before = {name: value for name, value in body.items() if name != "status"}
+        kind = "jobs" if "pipelineName" in body["spec"] else "pipelines"
+        getattr(late.cache, kind).take({**before, "metadata": {**before["metadata"], "resourceVersion": "1"}})
+    world.cluster.delete("runs", "weather-r1")
+    world.cluster.history.clear()
+
+    await late.look()
+
+    assert world.cluster.runs_created == {world.cluster.objects["jobs", "job-1"]["metadata"]["uid"]: 1}
+    assert (world.job()["phase"], world.job()["reason"]) == ("UNKNOWN", "ResultLost")
+
+
+async def test_what_people_read_is_put_off_while_there_is_work_but_not_for_ever() -> None:
+    world = World()
+    for _ in range(2):
+        await world.look()
+    world.queue.add(Key("default", "busy"))
+    reconciler = Reconciler(world.cluster, world.cache, world.queue, lambda: world.now, Limits())
+    pipeline = world.cluster.objects["pipelines", KEY.pipeline]
+
+    await reconciler.look_at(KEY)
+    assert "status" not in pipeline
+
+    world.now = at(116)
+    await reconciler.look_at(KEY)
+    world.queue.close()
+    assert world.cluster.objects["pipelines", KEY.pipeline]["status"]["activeJob"]["name"] == "job-1"
+
+
 async def test_a_status_that_changed_meanwhile_is_read_again() -> None:
     world = World()
     await world.look()

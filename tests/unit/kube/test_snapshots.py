@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elt_operator.core.situation import Timetable
 from elt_operator.kube import snapshots
 
 WHEN = "2026-01-05T06:00:00Z"
@@ -99,6 +100,84 @@ def test_a_run_that_failed() -> None:
 )
 def test_a_strangers_batch_job_is_no_run(body: dict[str, Any]) -> None:
     assert snapshots.run(body) is None
+
+
+def a_slot(*, name: str = "weather-29468280", **annotations: str) -> dict[str, Any]:
+    meta = metadata(name, annotations=annotations, **owner("CronJob", name="weather"))
+    return {"metadata": meta, "spec": {"suspend": True}}
+
+
+SLOT_TIME = {"batch.kubernetes.io/cronjob-scheduled-timestamp": "2026-01-05T07:00:00+01:00"}
+SINCE = {"elt-operator.io/since": "2026-01-01T00:00:00Z"}
+
+
+def test_a_slot_of_a_schedule() -> None:
+    slot = snapshots.slot(a_slot(**SLOT_TIME, **SINCE))
+
+    assert slot
+    assert (slot.key.pipeline, slot.name, slot.deleting) == ("weather", "weather-29468280", False)
+    assert slot.time == datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
+    assert slot.since == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        pytest.param({"cronjob.kubernetes.io/instantiate": "manual"}, id="as kubectl says"),
+        pytest.param({"cronjob.kubernetes.io/instantiate": "manual", **SLOT_TIME}, id="whatever else is said"),
+        pytest.param({"batch.kubernetes.io/cronjob-scheduled-timestamp": "soon"}, id="nonsense for a time"),
+    ],
+)
+def test_a_slot_made_by_hand_has_no_time(annotations: dict[str, str]) -> None:
+    slot = snapshots.slot(a_slot(**annotations))
+
+    assert slot
+    assert slot.time is None
+    assert slot.since == datetime(2026, 1, 5, 6, 0, tzinfo=UTC), "since it was made, where nothing better is said"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"metadata": metadata("x", labels={}, **owner("CronJob", name="weather"))}, id="no label"),
+        pytest.param({"metadata": metadata("x", **owner("CronJob", name="other"))}, id="another CronJob's"),
+        pytest.param({"metadata": metadata("x", **OURS)}, id="a run"),
+        pytest.param({"metadata": metadata("x")}, id="nobody's"),
+    ],
+)
+def test_a_batch_job_that_is_no_slot(body: dict[str, Any]) -> None:
+    assert snapshots.slot(body) is None
+
+
+def a_cron_job(**spec: Any) -> dict[str, Any]:
+    annotations = {**SINCE, "elt-operator.io/schedule": "0 6 * * * UTC", "elt-operator.io/pipeline-generation": "3"}
+    ours = owner("Pipeline", "elt-operator.io/v1alpha1", name="weather")
+    template = {"spec": {"suspend": True}}
+    said = {"schedule": "0 6 * * *", "timeZone": "UTC", "concurrencyPolicy": "Forbid", "jobTemplate": template}
+    return {"metadata": metadata("weather", annotations=annotations, **ours), "spec": {**said, **spec}}
+
+
+def test_a_cron_job_of_ours() -> None:
+    found = snapshots.cron_job(a_cron_job(startingDeadlineSeconds=60, suspend=True))
+
+    assert (found.key.pipeline, found.owner_uid, found.deleting) == ("weather", "owner-uid", False)
+    assert found.timetable == Timetable(
+        schedule="0 6 * * *",
+        time_zone="UTC",
+        suspend=True,
+        starting_deadline_seconds=60,
+        pipeline_generation=3,
+        agreed="0 6 * * * UTC",
+        since=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def test_a_cron_job_whose_batch_jobs_would_run_differs() -> None:
+    assert not snapshots.cron_job(a_cron_job(jobTemplate={"spec": {}})).timetable.slots_suspended
+
+
+def test_a_strangers_cron_job_has_no_owner_here() -> None:
+    assert snapshots.cron_job({"metadata": metadata("weather"), "spec": {"schedule": "* * * * *"}}).owner_uid == ""
 
 
 def test_a_spec_that_cannot_be_read_is_told_without_its_values() -> None:

@@ -1,0 +1,232 @@
+"""Slots: each time of the schedule becomes a Job, or is skipped and said so; a list of reasons to skip, in order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any, Final
+
+from elt_operator.api import names
+from elt_operator.api.job import Trigger
+from elt_operator.api.reasons import Reason
+from elt_operator.core import render, schedule
+from elt_operator.core.events import Event
+from elt_operator.core.render import time_text
+from elt_operator.core.situation import Pipeline, Situation, Slot
+
+MOST_COUNTED: Final = 1_000
+"""How many missed times are counted at once; a schedule of each minute makes as many in a day."""
+
+Skip = Callable[[Situation, Slot, datetime], str | None]
+"""Return why the slot of a time of the schedule becomes no Job; ``None``: it may."""
+
+
+def suspended(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
+    """The schedule was suspended before the slot was seen."""
+    spec = situation.pipeline.spec if situation.pipeline else None
+    return "the schedule is suspended (spec.suspend)" if spec and spec.suspend else None
+
+
+def unreadable(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
+    """The schedule was changed to one that cannot be carried out, before the slot was seen."""
+    pipeline = situation.pipeline
+    if not pipeline or not pipeline.spec or not pipeline.spec.schedule or schedule.readable(pipeline):
+        return None
+    return "the schedule was changed to one that cannot be carried out"
+
+
+def too_late(situation: Situation, _slot: Slot, time: datetime) -> str | None:
+    """Its startingDeadlineSeconds are over."""
+    spec = situation.pipeline.spec if situation.pipeline else None
+    if not spec or spec.starting_deadline_seconds is None:
+        return None
+    late = (situation.now - time).total_seconds()
+    if late <= spec.starting_deadline_seconds:
+        return None
+    return f"it was seen {late:.0f} s late (startingDeadlineSeconds: {spec.starting_deadline_seconds})"
+
+
+def superseded(situation: Situation, _slot: Slot, time: datetime) -> str | None:
+    """A later time has come meanwhile; the CronJob makes its slot as soon as this one is gone."""
+    wanted = schedule.readable(situation.pipeline) if situation.pipeline else None
+    later = wanted.next_after(time) if wanted else None
+    if later is None or later > situation.now:
+        return None
+    return f"it was seen only after the next one ({time_text(later)}) had come; the newest runs"
+
+
+def busy(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
+    """Another scheduled Job waits already (Queue), or any other is active (Forbid)."""
+    spec = situation.pipeline.spec if situation.pipeline else None
+    policy = spec.concurrency_policy if spec else "Queue"
+    for job in situation.jobs:
+        if job.deleting:
+            continue
+        if policy == "Forbid":
+            return f"Job {job.name} is active (concurrencyPolicy: Forbid)"
+        if policy == "Queue" and job.scheduled and not situation.run_of(job) and not job.status.task_name:
+            return f"scheduled Job {job.name} still waits for its turn, and one at most may (concurrencyPolicy: Queue)"
+    return None
+
+
+def name_taken(situation: Situation, slot: Slot, _time: datetime) -> str | None:
+    """A Job of the name that its Job would have is there, and was not made for it."""
+    return f"there is another Job {slot.name}" if situation.slot_jobs.get(slot.uid) is False else None
+
+
+SKIPS: Sequence[Skip] = (name_taken, suspended, unreadable, too_late, superseded, busy)
+
+
+def _outdated(slot: Slot) -> bool:
+    """Whether the slot's time is before its schedule came into force, or was resumed: the past is not made up for."""
+    return slot.time is not None and slot.time < slot.since
+
+
+def made(situation: Situation, slot: Slot) -> bool:
+    """Whether the Job of ``slot`` was made."""
+    return situation.slot_jobs.get(slot.uid) is True or any(job.slot_uid == slot.uid for job in situation.jobs)
+
+
+def _dealt_with(situation: Situation, slot: Slot) -> bool:
+    """Whether the Pipeline's status tells already what became of the slot."""
+    last = situation.pipeline.status.last_schedule_time if situation.pipeline else None
+    return slot.time is not None and last is not None and slot.time <= last
+
+
+def _refused_by_hand(situation: Situation, slot: Slot) -> str | None:
+    """Return why a slot that was made by hand becomes no Job."""
+    if not render.may_name_a_job(slot.name):
+        return "a Job's name has at most 63 characters: lower-case letters, digits and `-`"
+    return f"there is another Job {slot.name}" if situation.slot_jobs.get(slot.uid) is False else None
+
+
+def skipped_because(situation: Situation, slot: Slot, skips: Sequence[Skip] = SKIPS) -> str | None:
+    """Return why ``slot`` becomes no Job; ``None``: it may."""
+    if slot.time is None:
+        return _refused_by_hand(situation, slot)
+    return next((words for skip in skips if (words := skip(situation, slot, slot.time))), None)
+
+
+def _present(situation: Situation) -> list[Slot]:
+    """Return the slots that are ours to deal with."""
+    pipeline = situation.pipeline
+    return [slot for slot in situation.slots if not slot.deleting] if pipeline and pipeline.spec else []
+
+
+def due(situation: Situation) -> list[Slot]:
+    """Return the slots that become a Job now."""
+    return [
+        slot
+        for slot in _present(situation)
+        if not _outdated(slot)
+        and not _dealt_with(situation, slot)
+        and not made(situation, slot)
+        and not skipped_because(situation, slot)
+        and not _refused_lately(situation, slot)
+    ]
+
+
+def _refused_lately(situation: Situation, slot: Slot) -> bool:
+    refusal = situation.refusals.get(slot.uid)
+    return refusal is not None and refusal.ask_again > situation.now
+
+
+def job_manifest(situation: Situation, slot: Slot) -> dict[str, Any]:
+    """Return the Job of ``slot``: its name is the slot's, so there is one at most."""
+    pipeline = situation.pipeline
+    if pipeline is None:
+        raise ValueError(f"slot {slot.name} became due without a Pipeline")
+    wanted = schedule.readable(pipeline)
+    trigger = Trigger()
+    if slot.time:
+        start = wanted.last_before(slot.time) if wanted else None
+        trigger = Trigger(
+            type="Schedule",
+            scheduled_time=slot.time,
+            interval_start=start,
+            interval_end=slot.time if start else None,
+        )
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "Job",
+        "metadata": {
+            "name": slot.name,
+            "namespace": slot.key.namespace,
+            "labels": {names.MANAGED_BY_LABEL: names.MANAGER},
+            "annotations": {names.SLOT_ANNOTATION: slot.uid},
+            "ownerReferences": [schedule.owned_by(pipeline)],
+        },
+        "spec": {"pipelineName": slot.key.pipeline, "trigger": trigger.as_json()},
+    }
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A slot that is done with: it became a Job, was skipped, or is of the past."""
+
+    slot: Slot
+    skipped: int = 0
+    """How many times of the schedule are skipped with it: itself, and those before it that had no slot."""
+    events: Sequence[Event] = ()
+
+
+def settled(situation: Situation) -> list[Settled]:
+    """Return the slots that are done with; the Pipeline's status has to tell so before they are deleted."""
+    pipeline = situation.pipeline
+    last = pipeline.status.last_schedule_time if pipeline else None
+    result = []
+    for slot in _present(situation):
+        if _dealt_with(situation, slot) or _outdated(slot):
+            result.append(Settled(slot))
+            continue
+        because = None if made(situation, slot) else skipped_because(situation, slot)
+        if not because and not made(situation, slot):
+            continue
+        result.append(_settle(situation, slot, because, last))
+        last = slot.time or last
+    return result
+
+
+def _settle(situation: Situation, slot: Slot, because: str | None, last: datetime | None) -> Settled:
+    if slot.time is None:
+        told = [_skip(f"Batch Job {slot.name} became no Job: {because}.")] if because else []
+        return Settled(slot, events=told)
+    missed = _missed(situation, slot, slot.time, last)
+    events = []
+    if missed:
+        count = f"at least {len(missed)}" if len(missed) == MOST_COUNTED else str(len(missed))
+        which = f"{time_text(missed[0])} to {time_text(missed[-1])}" if len(missed) > 1 else time_text(missed[0])
+        events.append(_skip(f"{count} passed while operator, CronJob controller or API server were away: {which}."))
+    if because:
+        events.append(_skip(f"The slot of {time_text(slot.time)} became no Job: {because}."))
+    return Settled(slot, len(missed) + bool(because), events)
+
+
+_skip = partial(Event, "Warning", Reason.SLOT_SKIPPED)
+
+
+def _missed(situation: Situation, slot: Slot, time: datetime, last: datetime | None) -> list[datetime]:
+    """Return the times between the last slot and this one: there was none for them."""
+    wanted = schedule.readable(situation.pipeline) if situation.pipeline else None
+    after = max(last, slot.since) if last else slot.since
+    return list(islice(wanted.between(after, time), MOST_COUNTED)) if wanted else []
+
+
+def last_time(situation: Situation, pipeline: Pipeline) -> datetime | None:
+    """Return the last time of the schedule that was dealt with."""
+    times: Iterator[datetime | None] = (one.slot.time for one in settled(situation))
+    return max([time for time in (pipeline.status.last_schedule_time, *times) if time], default=None)
+
+
+def skipped(situation: Situation, pipeline: Pipeline) -> int:
+    """Return how many times of the schedule have passed without a Job, ever."""
+    return (pipeline.status.skipped_slots or 0) + sum(one.skipped for one in settled(situation))
+
+
+def next_look(situation: Situation) -> timedelta | None:
+    """Return when to try again what Kubernetes has refused."""
+    uids = [situation.pipeline.uid] if situation.pipeline else []
+    refusals = [situation.refusals.get(uid) for uid in (*uids, *(slot.uid for slot in situation.slots))]
+    moments = [refusal.ask_again for refusal in refusals if refusal and refusal.ask_again > situation.now]
+    return min(moments) - situation.now if moments else None

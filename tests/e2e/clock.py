@@ -1,0 +1,32 @@
+"""Times of tests: those of a schedule that does not fire while a test lasts, and minutes to wait for."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+
+def now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - tests on the cluster share its clock
+
+
+HOUR = (now().hour + 12) % 24
+DAILY = f"0 {HOUR} * * *"
+"""A schedule that does not fire while a test lasts."""
+
+
+def day(number: int) -> datetime:
+    """Return one of the next times of ``DAILY``, from 0."""
+    today = now().replace(hour=HOUR, minute=0, second=0, microsecond=0)
+    return today + timedelta(days=number + (today <= now()))
+
+
+def text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def minutes_from_now(count: int) -> datetime:
+    return now().replace(second=0, microsecond=0) + timedelta(minutes=count)
+
+
+def sleep_until(moment: datetime) -> None:
+    """Wait for a time of the clock: there is nothing else to wait for."""
+    time.sleep(max(0.0, (moment - now()).total_seconds()))

@@ -1,0 +1,286 @@
+"""Schedules: a CronJob keeps the time, each of its slots becomes a Job or is skipped and said so."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from e2e.clock import DAILY, day, minutes_from_now, now, sleep_until, text
+from e2e.world import Body, Namespace, Operator, Refused, batch, ended, kubectl, phase, reason
+
+TIMES = 'echo "$ELT_SCHEDULED_TIME from ${ELT_INTERVAL_START-} to ${ELT_INTERVAL_END-}"'
+
+
+def ready(word: str) -> Callable[[Body], bool]:
+    """Return whether a Pipeline's condition Ready gives ``word``, of its newest spec."""
+
+    def holds(body: Body) -> bool:
+        status = body.get("status", {})
+        found = [one["reason"] for one in status.get("conditions", []) if one["type"] == "Ready"]
+        return status.get("observedGeneration") == body["metadata"]["generation"] and found == [word]
+
+    return holds
+
+
+def message(pipeline: Body) -> str:
+    """Return the message of a Pipeline's condition Ready."""
+    return str(next(one["message"] for one in pipeline["status"]["conditions"] if one["type"] == "Ready"))
+
+
+def told(namespace: Namespace, pipeline: str = "weather") -> list[str]:
+    """Return the messages of the events about skipped slots."""
+    return [event["message"] for event in namespace.events(pipeline, "Pipeline") if event["reason"] == "SlotSkipped"]
+
+
+def wait_for(namespace: Namespace, word: str, name: str = "weather") -> Body:
+    return namespace.wait(name, ready(word), 30, "eltpipelines")
+
+
+# --- the CronJob
+
+
+def test_a_wrong_schedule_is_told_and_harms_nobody_and_a_fix_heals_it(namespace: Namespace) -> None:
+    namespace.pipeline("wrong", schedule="0 6 * * MON#1", timeZone="Europe/London")
+    namespace.pipeline("right", schedule="0 6 * * MON", timeZone="Europe/London")
+
+    wrong, right = wait_for(namespace, "InvalidSchedule", "wrong"), wait_for(namespace, "Accepted", "right")
+
+    assert 'spec.schedule "0 6 * * MON#1": day-of-week "MON#1": the n-th weekday cannot be told' in message(wrong)
+    assert {one["type"]: one["status"] for one in wrong["status"]["conditions"]} == {
+        "Ready": "False",
+        "Stalled": "True",
+    }
+    assert "nextScheduleTime" not in wrong["status"]
+    assert right["status"]["nextScheduleTime"]
+    assert namespace.run(pipeline="wrong")["status"]["phase"] == "COMPLETE", "Jobs by hand still run"
+    namespace.until(lambda: "InvalidSchedule" in [one["reason"] for one in namespace.events("wrong", "Pipeline")])
+
+    namespace.pipeline("wrong", schedule="0 6 1-7 * *", timeZone="Europe/London")
+
+    healed = wait_for(namespace, "Accepted", "wrong")
+    assert "Stalled" not in [one["type"] for one in healed["status"]["conditions"]]
+    assert healed["status"]["nextScheduleTime"]
+    table = kubectl("get", "eltpipelines", "--namespace", namespace.name).splitlines()
+    assert [line.split()[:7] for line in table[1:]] == [
+        ["right", "True", "0", "6", "*", "*", "MON"],
+        ["wrong", "True", "0", "6", "1-7", "*", "*"],
+    ]
+
+
+def test_the_cron_job_is_kept_as_it_has_to_be(namespace: Namespace) -> None:
+    namespace.pipeline(schedule=DAILY)
+    wait_for(namespace, "Accepted")
+    (made,) = namespace.cron_jobs()
+
+    def kept() -> bool:
+        found = namespace.cron_job()
+        return found is not None and {**found["spec"], "jobTemplate": None} == {**made["spec"], "jobTemplate": None}
+
+    changes: list[Body] = [{"suspend": True}, {"schedule": "* * * * *"}, {"concurrencyPolicy": "Allow"}]
+    for change in changes:
+        batch().patch_namespaced_cron_job("weather", namespace.name, {"spec": change})
+        namespace.until(kept)
+    batch().delete_namespaced_cron_job("weather", namespace.name)
+    namespace.until(kept)
+    assert namespace.jobs() == []
+
+    namespace.pipeline()
+    namespace.until(lambda: namespace.cron_jobs() == [])
+    assert "nextScheduleTime" not in wait_for(namespace, "Accepted")["status"]
+
+
+def test_a_strangers_cron_job_is_left_alone(namespace: Namespace) -> None:
+    kubectl("create", "cronjob", "weather", "--namespace", namespace.name, "--image=x", f"--schedule={DAILY}")
+    before = namespace.cron_jobs()
+    namespace.pipeline(schedule="0 6 * * *")
+
+    conflict = wait_for(namespace, "NameConflict")
+
+    assert message(conflict).startswith("There is a CronJob weather that is not the operator's. Rename or delete it")
+    assert namespace.cron_jobs() == before
+    assert namespace.run()["status"]["phase"] == "COMPLETE"
+
+    batch().delete_namespaced_cron_job("weather", namespace.name)
+    assert wait_for(namespace, "Accepted")["status"]["nextScheduleTime"]
+    (ours,) = namespace.cron_jobs()
+    assert ours["metadata"]["ownerReferences"][0]["kind"] == "Pipeline"
+
+
+def test_a_suspended_schedule_starts_nothing_and_keeps_its_history(namespace: Namespace) -> None:
+    namespace.pipeline(schedule=DAILY)
+    first = namespace.slot(day(0))
+    namespace.wait(first, ended)
+
+    namespace.pipeline(schedule=DAILY, suspend=True)
+
+    paused = wait_for(namespace, "Suspended")
+    namespace.until(lambda: bool((namespace.cron_job() or {}).get("spec", {}).get("suspend")))
+    assert "nextScheduleTime" not in paused["status"]
+    assert paused["status"]["lastScheduleTime"]
+    assert namespace.run("by-hand")["status"]["phase"] == "COMPLETE"
+    namespace.slot(day(1))
+    namespace.until(lambda: namespace.slots() == [])
+    assert told(namespace) == [f"The slot of {text(day(1))} became no Job: the schedule is suspended (spec.suspend)."]
+
+    namespace.pipeline(schedule=DAILY)
+    resumed = wait_for(namespace, "Accepted")
+    assert resumed["status"]["nextScheduleTime"]
+    assert {job["metadata"]["name"] for job in namespace.jobs()} == {first, "by-hand"}
+
+
+# --- slots
+
+
+def test_a_slot_becomes_a_job_that_knows_its_interval(namespace: Namespace) -> None:
+    namespace.pipeline(script=TIMES, schedule=DAILY)
+
+    name = namespace.slot(day(0))
+
+    job, moment, before = namespace.wait(name, ended), text(day(0)), text(day(-1))
+    assert (job["status"]["phase"], job["status"]["logTail"]) == ("COMPLETE", f"{moment} from {before} to {moment}")
+    assert job["spec"]["trigger"] == {
+        "type": "Schedule",
+        "scheduledTime": moment,
+        "intervalStart": before,
+        "intervalEnd": moment,
+    }
+    assert job["metadata"]["ownerReferences"][0]["kind"] == "Pipeline"
+    namespace.until(lambda: namespace.slots() == [])
+    assert namespace.get("weather", "eltpipelines")["status"]["lastScheduleTime"] == moment
+
+
+def test_kubectl_can_start_it_now(namespace: Namespace) -> None:
+    namespace.pipeline(script=TIMES, schedule=DAILY)
+    wait_for(namespace, "Accepted")
+
+    kubectl("create", "job", "now", "--from=cronjob/weather", "--namespace", namespace.name)
+
+    job = namespace.wait("now", ended)
+    assert job["spec"]["trigger"] == {"type": "Manual"}
+    assert job["status"]["logTail"] == " from  to"
+    namespace.until(lambda: namespace.slots() == [])
+    assert [run["metadata"]["name"] for run in namespace.runs()] == ["weather-r1"]
+
+
+def test_a_job_by_hand_may_name_its_interval(namespace: Namespace) -> None:
+    namespace.pipeline(script=TIMES)
+    interval = {"intervalStart": "2026-02-01T00:00:00Z", "intervalEnd": "2026-03-01T00:00:00+01:00"}
+
+    job = namespace.run(trigger=interval)
+
+    assert job["status"]["logTail"] == " from 2026-02-01T00:00:00Z to 2026-02-28T23:00:00Z"
+    with pytest.raises(Refused, match=r"trigger.intervalStart: Invalid value: .*the start is before the end"):
+        namespace.apply(
+            {
+                "apiVersion": "elt-operator.io/v1alpha1",
+                "kind": "Job",
+                "metadata": {"name": "backwards"},
+                "spec": {"pipelineName": "weather", "trigger": {**interval, "intervalEnd": "2026-01-01T00:00:00Z"}},
+            }
+        )
+
+
+def test_a_slow_pipeline_does_not_pile_up(namespace: Namespace) -> None:
+    namespace.leftovers_allowed = True
+    namespace.pipeline(script="sleep 300", schedule=DAILY, pod={"terminationGracePeriodSeconds": 1})
+
+    first, second, *_ = (at_rest(namespace, day(number)) for number in range(4))
+
+    assert namespace.get(first)["status"]["phase"] == "RUNNING"
+    assert namespace.wait(second, reason("PipelineBusy"))["status"]["phase"] == "QUEUED"
+    assert {job["metadata"]["name"] for job in namespace.jobs()} == {first, second}
+    pipeline = namespace.wait("weather", lambda body: body["status"].get("skippedSlots") == 2, plural="eltpipelines")
+    assert pipeline["status"]["lastScheduleTime"] == text(day(3))
+    because = f"scheduled Job {second} still waits for its turn, and one at most may (concurrencyPolicy: Queue)"
+    assert told(namespace) == [f"The slot of {text(day(3))} became no Job: {because}."]
+
+
+def at_rest(namespace: Namespace, moment: datetime) -> str:
+    """Make a slot; return its name when it is dealt with."""
+    name = namespace.slot(moment)
+    namespace.until(lambda: namespace.slots() == [])
+    return name
+
+
+def test_jobs_of_the_schedule_are_known_by_their_label(namespace: Namespace) -> None:
+    """The history limits go by it; test_crashes.py has what they do."""
+    namespace.pipeline(schedule=DAILY)
+    namespace.run("by-hand")
+
+    job = namespace.wait(namespace.slot(day(0)), ended)
+
+    assert job["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "elt-operator"}
+    assert "labels" not in namespace.get("by-hand")["metadata"]
+
+
+# --- minute by minute
+
+
+def times(namespace: Namespace, pipeline: str) -> dict[str, Any]:
+    """Return the scheduled times of a Pipeline's Jobs, and their phases."""
+    jobs = [job for job in namespace.jobs() if job["spec"]["pipelineName"] == pipeline]
+    for job in jobs:
+        minute = int(datetime.fromisoformat(job["spec"]["trigger"]["scheduledTime"]).timestamp()) // 60
+        assert job["metadata"]["name"] == f"{pipeline}-{minute}"
+        start, end = (job["spec"]["trigger"][name] for name in ("intervalStart", "intervalEnd"))
+        assert datetime.fromisoformat(end) - datetime.fromisoformat(start) == timedelta(minutes=1)
+    return {job["spec"]["trigger"]["scheduledTime"]: job["status"]["phase"] for job in jobs}
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(580)
+def test_minute_by_minute(namespace: Namespace, operator: Operator) -> None:
+    """Four Pipelines each minute; the operator is killed over one slot, and over two.
+
+    minute      1        2        3        4        5        6
+    operator    up       up       |-down-| up   |----down----| up
+    steady      runs     runs     runs, late runs   skipped  runs, late
+    slow        runs for 75 s, the next one waits
+    hasty       startingDeadlineSeconds: 10: both slots over which the operator is away are skipped
+    """
+    operator.start()
+    if now().second > 40:
+        sleep_until(minutes_from_now(1))
+    slots = [minutes_from_now(number) for number in range(1, 7)]
+    every_minute: Body = {"schedule": "* * * * *", "pod": {"terminationGracePeriodSeconds": 1}}
+    namespace.pipeline("steady", **every_minute)
+    namespace.pipeline("slow", script='[ "$ELT_RUN_NUMBER" != 1 ] || sleep 75', **every_minute)
+    namespace.pipeline("hasty", startingDeadlineSeconds=10, **every_minute)
+    for name in ("steady", "slow", "hasty"):
+        wait_for(namespace, "Accepted", name)
+    texts = [text(slot) for slot in slots]
+
+    sleep_until(slots[1] + timedelta(seconds=8))
+    waiting = namespace.get(f"slow-{int(slots[1].timestamp()) // 60}")
+    assert (waiting["status"]["phase"], waiting["status"]["reason"]) == ("QUEUED", "PipelineBusy")
+    sleep_until(slots[1] + timedelta(seconds=50))
+    operator.kill()
+    sleep_until(slots[2] + timedelta(seconds=20))
+    operator.start()
+    sleep_until(slots[3] + timedelta(seconds=30))
+    operator.kill()
+    sleep_until(slots[5] + timedelta(seconds=20))
+    operator.start()
+    sleep_until(slots[5] + timedelta(seconds=40))
+    for name in ("steady", "slow", "hasty"):
+        namespace.pipeline(name, **{**every_minute, "suspend": True})
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: wait_for(namespace, "Suspended", name), ("steady", "slow", "hasty")))
+    namespace.until(lambda: namespace.slots() == [] and all(ended(job) for job in namespace.jobs()))
+
+    done = [one for one in texts if one != texts[4]]
+    assert times(namespace, "steady") == dict.fromkeys(done, "COMPLETE")
+    assert times(namespace, "slow") == dict.fromkeys(done, "COMPLETE")
+    assert times(namespace, "hasty") == dict.fromkeys([texts[0], texts[1], texts[3]], "COMPLETE")
+    skipped = {name: namespace.get(name, "eltpipelines")["status"].get("skippedSlots") for name in ("steady", "slow")}
+    assert skipped == {"steady": 1, "slow": 1}
+    (words,) = told(namespace, "steady")
+    assert words == (
+        f"The slot of {texts[4]} became no Job: it was seen only after the next one ({texts[5]}) had come; "
+        "the newest runs."
+    )
+    assert any("startingDeadlineSeconds: 10" in words for words in told(namespace, "hasty"))
+    assert "Traceback" not in operator.log()
+    assert phase("COMPLETE")(namespace.get(f"slow-{int(slots[1].timestamp()) // 60}"))
