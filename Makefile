@@ -32,6 +32,7 @@ $(VENV)/.installed: requirements/dev.lock pyproject.toml
 lock: setup ## Renew requirements/*.lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --output-file requirements/runtime.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --group dev --output-file requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
 
 .PHONY: fmt
 fmt: setup ## Format the code
@@ -133,6 +134,15 @@ e2e: setup ## Run the tests on the cluster, which is brought up if it is not the
 .PHONY: record
 record: ## Record what the API server says of each ending, for the unit tests (the cluster is up, the operator installed)
 	@$(ON_CLUSTER) RECORD_ENDINGS=tests/unit/recorded $(BIN)/pytest -q tests/e2e -k test_a_job_ends -m "not alone" -n 4
+
+.PHONY: bench
+bench: $(VENV)/.bench-installed ## Measure the operator beside bare batch Jobs, on a local cluster of its own (ONLY="latency idle" for some)
+	@PYTHONPATH=tests $(BIN)/python -m bench $(ONLY)
+	@$(CLUSTER_TOOL) down
+
+$(VENV)/.bench-installed: requirements/bench.lock $(VENV)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@touch $@
 
 .PHONY: record-schedules
 record-schedules: setup ## Record when the CronJob controller's library fires in 2026, for the unit tests (needs Go)

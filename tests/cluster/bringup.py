@@ -52,7 +52,7 @@ def start(settings: Settings, layout: Layout, kubectl: Kubectl) -> None:
     pki.make(layout)
     write_config(layout)
     cgroups.make()
-    start_node(layout, all_components(layout, settings.controller_manager_flags))
+    start_node(layout, all_components(layout, settings.flags))
     load_pause_image(layout)
     wait_until_usable(layout, kubectl)
     machine.write_record(layout.state, replace(record, ready=True))

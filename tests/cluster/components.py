@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 NODE = "elt-node"
@@ -78,18 +79,21 @@ class Layout:
         return self.state / "config" / name
 
 
-def all_components(layout: Layout, controller_manager_flags: tuple[str, ...] = ()) -> list[Component]:
-    """Return every process of the cluster in the order in which they are best started."""
-    return [
+def all_components(layout: Layout, flags: Mapping[str, tuple[str, ...]] | None = None) -> list[Component]:
+    """Return every process of the cluster in the order in which they are best started; ``flags``: further ones."""
+    components = [
         etcd(layout),
         api_server(layout),
         Component("containerd", ("containerd", f"--config={layout.config('containerd.toml')}")),
-        controller_manager(layout, controller_manager_flags),
+        controller_manager(layout),
         scheduler(layout),
         kubelet(layout),
         kube_proxy(layout),
         names(layout),
         volumes(layout),
+    ]
+    return [
+        replace(component, argv=(*component.argv, *(flags or {}).get(component.name, ()))) for component in components
     ]
 
 
@@ -141,7 +145,7 @@ def api_server(layout: Layout) -> Component:
     )
 
 
-def controller_manager(layout: Layout, flags: tuple[str, ...]) -> Component:
+def controller_manager(layout: Layout) -> Component:
     return Component(
         "kube-controller-manager",
         (
@@ -155,7 +159,6 @@ def controller_manager(layout: Layout, flags: tuple[str, ...]) -> Component:
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
             f"--flex-volume-plugin-dir={layout.state}/kubelet/plugins",
-            *flags,
         ),
         after=API_SERVER_READY,
     )

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import TYPE_CHECKING
 
-from cluster.components import NODE, NODE_ADDRESS, SERVER, SERVER_SERVICE_ADDRESS, Layout
+from cluster.components import HOST_ADDRESS, NODE, NODE_ADDRESS, SERVER, SERVER_SERVICE_ADDRESS, Layout
 from cluster.console import output_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ SERVERS: Mapping[str, str] = {
         "DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local"
     ),
     "kubelet": f"DNS:{NODE},IP:{NODE_ADDRESS}",
+    "fake-kubelet": f"IP:{HOST_ADDRESS}",  # of the benchmark's fake node, which runs on the host
 }
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PROVIDERS = ("local", "kind", "existing")
 KUBERNETES_VERSION = "v1.36.3"  # programs/go.mod names the same one; a unit test holds them together
 
+FLAGS = {"CLUSTER_KCM_FLAGS": "kube-controller-manager", "CLUSTER_SCHEDULER_FLAGS": "kube-scheduler"}
+"""Variables with further flags, and for which component."""
+
 HERE = Path(__file__).resolve().parent
 PROGRAMS = HERE / "programs"
 TEMPLATES = HERE / "templates"
@@ -37,8 +40,8 @@ class Settings:
     """Folder of what outlives clusters and checkouts: the built programs."""
     kubeconfig: Path
     """Where the person's own cluster is described; for ``existing`` only."""
-    controller_manager_flags: tuple[str, ...]
-    """Further flags for kube-controller-manager, for benchmarks."""
+    flags: Mapping[str, tuple[str, ...]]
+    """Further flags of components, by their name, for benchmarks."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -59,7 +62,9 @@ class Settings:
             state=state,
             cache=Path(environment.get("CLUSTER_CACHE") or caches / "elt-operator"),
             kubeconfig=Path((environment.get("KUBECONFIG") or str(home / ".kube/config")).split(":")[0]),
-            controller_manager_flags=tuple(shlex.split(environment.get("CLUSTER_KCM_FLAGS", ""))),
+            flags={
+                component: tuple(shlex.split(environment.get(variable, ""))) for variable, component in FLAGS.items()
+            },
         )
 
     @property

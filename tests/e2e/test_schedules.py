@@ -10,7 +10,7 @@ import pytest
 from e2e.clock import DAILY, day, minutes_from_now, now, sleep_until, text
 from e2e.world import Body, Namespace, Operator, Refused, batch, ended, kubectl, phase, reason
 
-TIMES = 'echo "$ELT_SCHEDULED_TIME from ${ELT_INTERVAL_START-} to ${ELT_INTERVAL_END-}"'
+TIMES = 'echo "at ${ELT_SCHEDULED_TIME-} from ${ELT_INTERVAL_START-} to ${ELT_INTERVAL_END-}"'
 
 
 def ready(word: str) -> Callable[[Body], bool]:
@@ -139,7 +139,7 @@ def test_a_slot_becomes_a_job_that_knows_its_interval(namespace: Namespace) -> N
     name = namespace.slot(day(0))
 
     job, moment, before = namespace.wait(name, ended), text(day(0)), text(day(-1))
-    assert (job["status"]["phase"], job["status"]["logTail"]) == ("COMPLETE", f"{moment} from {before} to {moment}")
+    assert (job["status"]["phase"], job["status"]["logTail"]) == ("COMPLETE", f"at {moment} from {before} to {moment}")
     assert job["spec"]["trigger"] == {
         "type": "Schedule",
         "scheduledTime": moment,
@@ -159,7 +159,7 @@ def test_kubectl_can_start_it_now(namespace: Namespace) -> None:
 
     job = namespace.wait("now", ended)
     assert job["spec"]["trigger"] == {"type": "Manual"}
-    assert job["status"]["logTail"] == " from  to"
+    assert job["status"]["logTail"] == "at  from  to"
     namespace.until(lambda: namespace.slots() == [])
     assert [run["metadata"]["name"] for run in namespace.runs()] == ["weather-r1"]
 
@@ -170,7 +170,7 @@ def test_a_job_by_hand_may_name_its_interval(namespace: Namespace) -> None:
 
     job = namespace.run(trigger=interval)
 
-    assert job["status"]["logTail"] == " from 2026-02-01T00:00:00Z to 2026-02-28T23:00:00Z"
+    assert job["status"]["logTail"] == "at  from 2026-02-01T00:00:00Z to 2026-02-28T23:00:00Z"
     with pytest.raises(Refused, match=r"trigger.intervalStart: Invalid value: .*the start is before the end"):
         namespace.apply(
             {

@@ -329,6 +329,10 @@ class Operator:
     process: subprocess.Popen[bytes] | None = None
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="elt-e2e-")))
 
+    def prepare(self) -> None:
+        """Get its credentials, so that its start takes no longer than it has to."""
+        self._kubeconfig()
+
     def start(self) -> None:
         """Start it; it reads its log's end from ``log()``."""
         with (self.folder / "log").open("ab") as output:

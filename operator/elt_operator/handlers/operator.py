@@ -41,9 +41,8 @@ async def run(settings: Settings) -> None:
         # Nothing is decided before everything was listed: a run that is not known yet would be made again.
         await audit.until_done()
         reconciler = Reconciler(LiveCluster(client), cache, queue, now, settings.limits)
-        logger.info("looking after %s", ", ".join(settings.namespaces) or "all namespaces")
         # kopf ends the tasks that start after it; so these start before.
-        async with _background(reconciler, audit, settings.workers):
+        async with _background(reconciler, audit, settings):
             await _watch(client, audit, settings)
         queue.close()
 
@@ -61,15 +60,20 @@ async def _until_served(client: Client) -> None:
 
 
 @asynccontextmanager
-async def _background(reconciler: Reconciler, audit: Audit, workers: int) -> AsyncIterator[None]:
+async def _background(reconciler: Reconciler, audit: Audit, settings: Settings) -> AsyncIterator[None]:
     """Run the workers and the audit for as long as the context lasts."""
+
+    async def tell() -> None:
+        await audit.watching.wait()
+        logger.info("looking after %s", ", ".join(settings.namespaces) or "all namespaces")
 
     async def work() -> None:
         # What is stopped or deleted must be seen to end; so nothing is done before the watches run.
         await audit.watching.wait()
         await reconciler.queue.work(reconciler.look_at)
 
-    tasks = [asyncio.create_task(work(), name=f"worker {n}") for n in range(workers)]
+    tasks = [asyncio.create_task(work(), name=f"worker {n}") for n in range(settings.workers)]
+    tasks.append(asyncio.create_task(tell(), name="tell"))
     tasks.append(asyncio.create_task(audit.repeat(), name="audit"))
     try:
         yield

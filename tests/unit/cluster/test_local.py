@@ -23,7 +23,7 @@ def a_layout(state: Path) -> Layout:
 
 
 def argv_of(name: str, flags: tuple[str, ...] = ()) -> tuple[str, ...]:
-    return next(c.argv for c in all_components(a_layout(Path("/state")), flags) if c.name == name)
+    return next(c.argv for c in all_components(a_layout(Path("/state")), {name: flags}) if c.name == name)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def test_everything_has_a_default() -> None:
     assert settings.state == Path("/var/lib/elt-operator/cluster")
     assert settings.cache == Path("/home/ada/.cache/elt-operator")
     assert settings.kubeconfig == Path("/home/ada/.kube/config")
-    assert settings.controller_manager_flags == ()
+    assert settings.flags == {"kube-controller-manager": (), "kube-scheduler": ()}
     assert (settings.checkout / "pyproject.toml").exists()
 
 
@@ -26,6 +26,7 @@ def test_the_environment_decides() -> None:
             "CLUSTER": "kind",
             "CLUSTER_STATE": "/srv/state",
             "CLUSTER_KCM_FLAGS": "--kube-api-qps=500 --concurrent-job-syncs=20",
+            "CLUSTER_SCHEDULER_FLAGS": "--kube-api-qps=500",
             "KUBECONFIG": "/a:/b",
             "XDG_CACHE_HOME": "/srv/cache",
         }
@@ -35,7 +36,10 @@ def test_the_environment_decides() -> None:
     assert settings.state == Path("/srv/state")
     assert settings.cache == Path("/srv/cache/elt-operator")
     assert settings.kubeconfig == Path("/a")
-    assert settings.controller_manager_flags == ("--kube-api-qps=500", "--concurrent-job-syncs=20")
+    assert settings.flags == {
+        "kube-controller-manager": ("--kube-api-qps=500", "--concurrent-job-syncs=20"),
+        "kube-scheduler": ("--kube-api-qps=500",),
+    }
 
 
 @pytest.mark.parametrize(

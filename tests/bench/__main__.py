@@ -1,0 +1,80 @@
+"""``make bench``: measures, prints tables, and writes docs/performance/: results.json and the plots."""
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from bench import report
+from bench.bed import Bed, api_server_of, environment
+from bench.kwok import fake_node
+from bench.parts import PARTS, Part
+from cluster.local import Local
+from cluster.settings import Settings
+from elt_operator.kube.client import Client
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+FOLDER: Final = ROOT / "docs" / "performance"
+
+TUNED: Final = {
+    "CLUSTER_KCM_FLAGS": (
+        "--kube-api-qps=500 --kube-api-burst=1000 --concurrent-job-syncs=20 --concurrent-cron-job-syncs=20"
+    ),
+    "CLUSTER_SCHEDULER_FLAGS": "--kube-api-qps=500 --kube-api-burst=1000",
+}
+PLANES: Final[dict[str, dict[str, str]]] = {"default": {}, "tuned": TUNED}
+
+
+async def measured(local: Local, parts: list[Part]) -> dict[str, Any]:
+    """Return what each of ``parts`` found, on the cluster that runs."""
+    found = {}
+    async with await Client.connect() as client:
+        bed = Bed(client, local, api_server_of(local))
+        for part in parts:
+            print(f"{part.name} ({part.plane} control plane)", flush=True)
+            start = time.monotonic()
+            found[part.name] = await part.measure(bed)
+            print(f"  took {time.monotonic() - start:.0f} s", flush=True)
+    return found
+
+
+def on_plane(plane: str, parts: list[Part]) -> dict[str, Any]:
+    """Start a cluster whose control plane has the flags of ``plane``; return what is measured on it."""
+    with environment(PLANES[plane], os.environ), tempfile.TemporaryDirectory(prefix="elt-bench-") as work:  # type: ignore[arg-type]  # os.environ is as good as a dict
+        local = Local(Settings.from_environment())
+        local.down()
+        local = Local(Settings.from_environment())
+        local.up()
+        os.environ["KUBECONFIG"] = str(local.kubeconfig)
+        os.environ["PATH"] = f"{local.layout.bin}:{os.environ['PATH']}"
+        for manifest in (*sorted((ROOT / "crds").glob("*.yaml")), ROOT / "manifests" / "install" / "cluster.yaml"):
+            local.kubectl("apply", "--server-side", f"--filename={manifest}")
+        # Only its rights are needed: the operator that is measured runs beside the cluster, where the kernel counts.
+        local.kubectl("scale", "--namespace=elt-operator", "deployment/elt-operator", "--replicas=0")
+        with fake_node(local, local.settings.cache, Path(work)):
+            return asyncio.run(measured(local, parts))
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(prog="bench", description="The project's benchmark.")
+    parser.add_argument("only", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
+    wanted = parser.parse_args().only or [name for name, part in PARTS.items() if part.by_default]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    file = FOLDER / "results.json"
+    results = json.loads(file.read_text()) if file.exists() else {}
+    for plane in PLANES:
+        parts = [PARTS[name] for name in wanted if PARTS[name].plane == plane]
+        if parts:
+            results |= on_plane(plane, parts)
+            file.write_text(json.dumps(results, indent=1) + "\n")
+    report.plots(results, FOLDER)
+    print(report.tables(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""The cluster as the benchmark sees it: requests, watches, and what processes cost."""
+
+import asyncio
+import json
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from elt_operator.kube.client import Client, Conflict, NotFound
+
+Body = dict[str, Any]
+Seen = Callable[[str, Body, float], None]
+"""Is told of each event of a watch: its type, the object, and when it came (monotonic seconds)."""
+
+SIDE_BY_SIDE = 48
+"""How many requests are under way at the same time when many objects are made."""
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A namespace of one measurement."""
+
+    client: Client
+    name: str
+
+    def collection(self, path: str, plural: str) -> str:
+        """Return the path of a collection in this namespace."""
+        return f"{path}/namespaces/{self.name}/{plural}"
+
+    async def create(self, path: str, plural: str, body: Body) -> Body:
+        """Create an object."""
+        made: Body = await self.client.request("POST", self.collection(path, plural), body)
+        return made
+
+    async def each(self, work: Iterable[Callable[[], Awaitable[Any]]]) -> None:
+        """Do all of ``work``, many at a time."""
+        free = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def one(do: Callable[[], Awaitable[Any]]) -> None:
+            async with free:
+                await do()
+
+        await asyncio.gather(*(one(do) for do in work))
+
+    @asynccontextmanager
+    async def watching(self, path: str, plural: str, seen: Seen) -> AsyncIterator[None]:
+        """Tell ``seen`` of all that happens in a collection."""
+        # A list of one object is enough to know where to begin.
+        start = await self.client.request("GET", self.collection(path, plural), limit="1")
+        version = start["metadata"]["resourceVersion"]
+        session = self.client.new_session("bench")
+        url = self.client.server + self.collection(path, plural)
+        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600"}
+
+        async def follow() -> None:
+            async with session.get(url, params=query, timeout=aiohttp.ClientTimeout(total=None)) as stream:
+                rest = b""
+                async for chunk in stream.content.iter_any():
+                    came = time.monotonic()
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        event = json.loads(line)
+                        seen(event["type"], event["object"], came)
+
+        task = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await session.close()
+
+
+@asynccontextmanager
+async def namespace(client: Client, label: str) -> AsyncIterator[Place]:
+    """Make a namespace, and remove it with all that is in it."""
+    name = f"bench-{label}-{uuid.uuid4().hex[:6]}"
+    await client.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    try:
+        yield Place(client, name)
+    finally:
+        await _remove(client, name)
+
+
+async def _remove(client: Client, name: str) -> None:
+    """Remove a namespace; its controller is slow, so what there is much of is removed first."""
+    options = {"propagationPolicy": "Background"}
+    with suppress(NotFound):
+        await client.request("DELETE", f"/apis/elt-operator.io/v1alpha1/namespaces/{name}/eltpipelines", options)
+        await client.request("DELETE", f"/apis/elt-operator.io/v1alpha1/namespaces/{name}/eltjobs", options)
+    await client.request("DELETE", f"/apis/batch/v1/namespaces/{name}/cronjobs", options)
+    await client.request("DELETE", f"/apis/batch/v1/namespaces/{name}/jobs", options)
+    await client.request("DELETE", f"/api/v1/namespaces/{name}/pods", {"gracePeriodSeconds": 0})
+    while True:
+        with suppress(Conflict):
+            try:
+                await client.request("DELETE", f"/api/v1/namespaces/{name}")
+                await client.request("GET", f"/api/v1/namespaces/{name}")
+            except NotFound:
+                return
+        await asyncio.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, by what the kernel knows of it."""
+
+    pid: int
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The time that it has had of a core, its system calls included."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def _status(self, name: str) -> float:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+    @property
+    def peak_megabytes(self) -> float:
+        """The most memory that it has had, MiB."""
+        return self._status("VmHWM")
+
+    @property
+    def megabytes(self) -> float:
+        """The memory that it has now, MiB."""
+        return self._status("VmRSS")
+
+
+@dataclass
+class Audit:
+    """What the API server has written down of the operator's requests since this was made."""
+
+    log: Path
+    user: str
+    _from: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._from = self.log.stat().st_size
+
+    def writes(self, of_namespace: str | None = None) -> Counter[str]:
+        """Return how many writes there were, by verb and kind."""
+        found: Counter[str] = Counter()
+        with self.log.open() as lines:
+            lines.seek(self._from)
+            for line in lines:
+                if self.user not in line:
+                    continue
+                event = json.loads(line)
+                what = event.get("objectRef", {})
+                mine = event["user"]["username"] == self.user and of_namespace in {None, what.get("namespace")}
+                if mine and event["verb"] in {"create", "update", "patch", "delete", "deletecollection"}:
+                    kind = "/".join(word for word in (what.get("resource"), what.get("subresource")) if word)
+                    found[f"{event['verb']} {kind}"] += 1
+        return found

@@ -1,0 +1,188 @@
+"""What is measured: how long many jobs take, how long one takes at rest, what processes cost meanwhile."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from bench.api import Audit, Body, Place, Process
+from bench.systems import System
+
+LONGEST_SECONDS = 900
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below which ``share`` (0 to 1) of ``values`` lie; the nearest of them."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+@dataclass
+class Costs:
+    """What it cost: CPU seconds and MiB; those of the operator are 0 where none ran."""
+
+    api_server_cpu: float = 0.0
+    operator_cpu: float = 0.0
+    operator_peak: float = 0.0
+
+
+@dataclass
+class Meter:
+    """Reads what processes cost between its start and ``read``."""
+
+    api_server: Process
+    operator: Process | None
+    _before: tuple[float, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._before = (self.api_server.cpu_seconds, self.operator.cpu_seconds if self.operator else 0.0)
+
+    def read(self) -> Costs:
+        """Return the costs so far."""
+        return Costs(
+            api_server_cpu=self.api_server.cpu_seconds - self._before[0],
+            operator_cpu=self.operator.cpu_seconds - self._before[1] if self.operator else 0.0,
+            operator_peak=self.operator.peak_megabytes if self.operator else 0.0,
+        )
+
+
+@dataclass
+class Makespan:
+    """Many jobs, all created at once, until the last one has ended."""
+
+    system: str
+    jobs: int
+    seconds: float
+    creating_seconds: float
+    costs: Costs
+    writes: dict[str, int]
+    """By the operator: verb and kind, in all."""
+
+    @property
+    def jobs_per_minute(self) -> float:
+        """How many jobs got through in a minute."""
+        return 60 * self.jobs / self.seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for the file of results."""
+        return {**asdict(self), "jobs_per_minute": self.jobs_per_minute}
+
+
+async def lay_groundwork(place: Place, system: System, count: int) -> None:
+    """Make what must be there before ``count`` jobs are created."""
+    things = [thing for number in range(count) for thing in system.groundwork(number)]
+    await place.each([partial(place.create, *thing) for thing in things])
+
+
+async def makespan(place: Place, system: System, count: int, meter: Meter, audit: Audit) -> Makespan:
+    """Create ``count`` jobs as fast as the API server takes them; return when the last one has ended."""
+    over: set[str] = set()
+    done = asyncio.Event()
+
+    def seen(_kind: str, body: Body, _came: float) -> None:
+        if system.ended(body):
+            over.add(body["metadata"]["name"])
+            if len(over) == count:
+                done.set()
+
+    async with place.watching(system.path, system.plural, seen):
+        start = time.monotonic()
+        creations = [partial(place.create, system.path, system.plural, system.job(number)) for number in range(count)]
+        await place.each(creations)
+        created = time.monotonic()
+        await asyncio.wait_for(done.wait(), LONGEST_SECONDS)
+        end = time.monotonic()
+    costs = meter.read()
+    await asyncio.sleep(3)  # for what is written for people once the rest is done
+    return Makespan(system.name, count, end - start, created - start, costs, dict(audit.writes(place.name)))
+
+
+@dataclass
+class Latency:
+    """One job after the other on a cluster at rest: seconds."""
+
+    system: str
+    jobs: int
+    created_to_run: list[float]
+    created_to_pod: list[float]
+    pod_ended_to_job_ended: list[float]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for the file of results: percentiles."""
+        shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+        names = ("created_to_run", "created_to_pod", "pod_ended_to_job_ended")
+        told = {
+            name: {word: percentile(getattr(self, name), share) for word, share in shares.items()} for name in names
+        }
+        return {**asdict(self), **told}
+
+
+@dataclass
+class _Times:
+    """When each job came to each point, by the job's number; one observer's clock for all of them."""
+
+    created: dict[int, float] = field(default_factory=dict)
+    run: dict[int, float] = field(default_factory=dict)
+    pod: dict[int, float] = field(default_factory=dict)
+    pod_ended: dict[int, float] = field(default_factory=dict)
+    ended: dict[int, float] = field(default_factory=dict)
+
+    def between(self, first: str, second: str) -> list[float]:
+        begins, ends = getattr(self, first), getattr(self, second)
+        return [ends[number] - begins[number] for number in begins if number in ends]
+
+
+def _number(name: str) -> int:
+    """Return the number in the name of a job, a Pipeline's run, or a pod of either."""
+    return int(name.split("-")[1])
+
+
+async def latency(place: Place, system: System, count: int, period_seconds: float) -> Latency:
+    """Create a job each ``period_seconds``; all of them end before the next one begins, or soon after."""
+    times, done = _Times(), asyncio.Event()
+
+    def job_seen(_kind: str, body: Body, came: float) -> None:
+        if system.ended(body):
+            times.ended.setdefault(_number(body["metadata"]["name"]), came)
+            if len(times.ended) == count:
+                done.set()
+
+    def run_seen(_kind: str, body: Body, came: float) -> None:
+        times.run.setdefault(_number(body["metadata"]["name"]), came)
+
+    def pod_seen(_kind: str, body: Body, came: float) -> None:
+        number = _number(body["metadata"]["name"])
+        times.pod.setdefault(number, came)
+        if body.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
+            times.pod_ended.setdefault(number, came)
+
+    await lay_groundwork(place, system, count)
+    await asyncio.sleep(3)
+    async with AsyncExitStack() as stack:
+        for path, plural, seen in (
+            (system.path, system.plural, job_seen),
+            ("/apis/batch/v1", "jobs", run_seen),
+            ("/api/v1", "pods", pod_seen),
+        ):
+            await stack.enter_async_context(place.watching(path, plural, seen))
+        for number in range(count):
+            times.created[number] = time.monotonic()
+            await place.create(system.path, system.plural, system.job(number))
+            await asyncio.sleep(period_seconds)
+        await asyncio.wait_for(done.wait(), LONGEST_SECONDS)
+    return Latency(
+        system.name,
+        count,
+        times.between("created", "run"),
+        times.between("created", "pod"),
+        times.between("pod_ended", "ended"),
+    )
+
+
+def per_job(writes: Counter[str] | dict[str, int], jobs: int) -> dict[str, float]:
+    """Return how many writes there were for each job."""
+    return {kind: count / jobs for kind, count in sorted(writes.items())}

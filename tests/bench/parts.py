@@ -1,0 +1,229 @@
+"""The parts of the benchmark. Each returns what goes into the file of results."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from statistics import median
+from typing import Any, Final
+
+from bench.api import Body, Place, namespace
+from bench.bed import Bed
+from bench.measure import Makespan, Meter, latency, lay_groundwork, makespan, percentile
+from bench.systems import BareBatchJobs, EltJobs, System
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part, and the control plane that it is measured with."""
+
+    name: str
+    plane: str
+    """``default`` or ``tuned``."""
+    measure: Callable[[Bed], Awaitable[Result]]
+    by_default: bool = True
+
+
+async def _one_makespan(bed: Bed, system: System, count: int) -> Makespan:
+    """Measure one system; the operator runs only for its own."""
+    async with namespace(bed.client, "makespan") as place:
+        await lay_groundwork(place, system, count)
+        if isinstance(system, BareBatchJobs):
+            return await makespan(place, system, count, Meter(bed.api_server, None), bed.audit())
+        async with bed.operator() as running:
+            await at_rest(bed, place)
+            return await makespan(place, system, count, Meter(bed.api_server, running.process), bed.audit())
+
+
+async def at_rest(bed: Bed, place: Place, seconds: float = 3) -> None:
+    """Return when the operator has written nothing for a while."""
+    while True:
+        audit = bed.audit()
+        await asyncio.sleep(seconds)
+        if not audit.writes(place.name):
+            return
+
+
+async def makespans(bed: Bed, *, count: int, times: int) -> Result:
+    """Both systems in turns: many jobs at once, each eltjob of a Pipeline of its own."""
+    systems: Sequence[System] = (BareBatchJobs(), EltJobs())
+    measured: dict[str, list[Makespan]] = {system.name: [] for system in systems}
+    for _ in range(times):
+        for system in systems:
+            one = await _one_makespan(bed, system, count)
+            print(f"  {count} {system.name}: {one.seconds:.1f} s, {one.jobs_per_minute:.0f} a minute", flush=True)
+            measured[system.name].append(one)
+    return {name: [one.as_json() for one in of_system] for name, of_system in measured.items()}
+
+
+async def one_queue(bed: Bed, *, count: int) -> Result:
+    """All Jobs at once for one Pipeline: they run one by one, the oldest first."""
+    system = EltJobs(one_pipeline=True)
+    async with namespace(bed.client, "queue") as place:
+        await lay_groundwork(place, system, count)
+        async with bed.operator() as running:
+            await at_rest(bed, place)
+            one = await makespan(place, system, count, Meter(bed.api_server, running.process), bed.audit())
+            jobs = [job async for job in bed.client.objects(place.collection(system.path, system.plural))]
+    by_age = sorted(jobs, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
+    numbers = [int(job["status"]["taskName"].rpartition("-r")[2]) for job in by_age]
+    assert len(set(numbers)) == count, "one run for each Job"
+    # The first of a burst starts before the others of its second are there; from then on the order is the queue's.
+    overtaken = sum(1 for before, after in pairwise(numbers) if after < before)
+    print(f"  {count} Jobs of one Pipeline: {one.seconds:.1f} s, {overtaken} overtaken", flush=True)
+    return {**one.as_json(), "overtaken": overtaken}
+
+
+async def latencies(bed: Bed, *, count: int, period_seconds: float) -> Result:
+    """A job now and then, on a cluster that has nothing else to do; ones that succeed, and ones that fail."""
+    found: Result = {}
+    for exit_code in (0, 1):
+        for system in (BareBatchJobs(exit_code), EltJobs(exit_code)):
+            async with namespace(bed.client, "latency") as place:
+                if isinstance(system, BareBatchJobs):
+                    one = await latency(place, system, count, period_seconds)
+                else:
+                    audit = bed.audit()
+                    async with bed.operator():
+                        one = await latency(place, system, count, period_seconds)
+                        await asyncio.sleep(3)
+                    found[f"writes, exit code {exit_code}"] = dict(audit.writes(place.name))
+            told = one.as_json()
+            print(
+                f"  {system.name}, exit code {exit_code}: created to pod p99 {told['created_to_pod']['p99']:.3f} s, "
+                f"pod ended to job ended p50 {told['pod_ended_to_job_ended']['p50']:.3f} s, "
+                f"p99 {told['pod_ended_to_job_ended']['p99']:.3f} s",
+                flush=True,
+            )
+            found[f"{system.name}, exit code {exit_code}"] = told
+    return found
+
+
+async def _with(bed: Bed, place: Place, system: EltJobs, jobs: int) -> Result:
+    """Start the operator over what lies around; then let ``jobs`` Jobs of as many Pipelines run."""
+    async with bed.operator() as running:
+        await at_rest(bed, place)
+        at_start = running.process.megabytes
+        one = await makespan(place, system, jobs, Meter(bed.api_server, running.process), bed.audit())
+        return {**one.as_json(), "seconds_to_ready": running.seconds_to_ready, "megabytes_at_rest": at_start}
+
+
+async def growth(bed: Bed, *, pipelines: Sequence[int], finished: Sequence[int], jobs: int) -> Result:
+    """What lies around must not make a Job dearer."""
+    system, found = EltJobs(), {}
+    for count in pipelines:
+        async with namespace(bed.client, "growth") as place:
+            await lay_groundwork(place, system, count)
+            found[f"{count} Pipelines"] = await _with(bed, place, system, jobs)
+    for count in finished:
+        async with namespace(bed.client, "growth") as place:
+            await lay_groundwork(place, system, jobs)
+            await place.each([partial(_finished_job, place, number) for number in range(count)])
+            found[f"{count} finished Jobs"] = await _with(bed, place, system, jobs)
+    for name, told in found.items():
+        print(
+            f"  {name}: ready after {told['seconds_to_ready']:.1f} s, {told['megabytes_at_rest']:.0f} MiB at rest, "
+            f"{told['costs']['operator_peak']:.0f} MiB at most, {jobs} Jobs in {told['seconds']:.1f} s",
+            flush=True,
+        )
+    return found
+
+
+async def _finished_job(place: Place, number: int) -> None:
+    """Make a Job that ended some time ago."""
+    system = EltJobs(one_pipeline=True)
+    name = f"old-{number:05}"
+    await place.create(system.path, system.plural, {**system.job(number), "metadata": {"name": name}})
+    status = {"phase": "COMPLETE", "reason": "Completed", "endTime": "2026-01-01T00:00:00Z", "logTail": "x" * 500}
+    path = f"{place.collection(system.path, system.plural)}/{name}/status"
+    await place.client.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
+
+
+async def idle(bed: Bed, *, pipelines: int, seconds: float) -> Result:
+    """Nothing happens, so nothing is written."""
+    system = EltJobs()
+    async with namespace(bed.client, "idle") as place:
+        await lay_groundwork(place, system, pipelines)
+        async with bed.operator() as running:
+            await at_rest(bed, place)
+            meter, audit = Meter(bed.api_server, running.process), bed.audit()
+            await asyncio.sleep(seconds)
+            costs, writes = meter.read(), dict(audit.writes())
+            megabytes = running.process.megabytes
+    share = costs.operator_cpu / seconds
+    print(f"  {pipelines} Pipelines, {seconds:.0f} s: {sum(writes.values())} writes, {share:.2%} of a core", flush=True)
+    return {"seconds": seconds, "writes": writes, "cpu_share": share, "megabytes": megabytes, "costs": asdict(costs)}
+
+
+async def schedules(bed: Bed, *, pipelines: int) -> Result:
+    """Many Pipelines whose schedules all fire in the same minute."""
+    seen: dict[str, dict[str, float]] = {"slot": {}, "job": {}, "run": {}, "ended": {}}
+    created: dict[str, int] = {}
+    done = asyncio.Event()
+
+    def batch_job_seen(kind: str, body: Body, came: float) -> None:
+        what = "run" if "elt-operator.io/job" in body["metadata"].get("labels", {}) else "slot"
+        if kind == "ADDED":
+            seen[what].setdefault(body["metadata"]["labels"]["elt-operator.io/pipeline"], came)
+
+    def job_seen(kind: str, body: Body, came: float) -> None:
+        pipeline = body["spec"]["pipelineName"]
+        if kind == "ADDED":
+            created[pipeline] = created.get(pipeline, 0) + 1
+            seen["job"].setdefault(pipeline, came)
+        if system.ended(body):
+            seen["ended"].setdefault(pipeline, came)
+            if len(seen["ended"]) == pipelines:
+                done.set()
+
+    # Far enough away for all CronJobs to be there.
+    fires = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=2 + pipelines // 1500)  # noqa: TID251 - the clock of the benchmark
+    system = EltJobs(spec={"schedule": f"{fires.minute} {fires.hour} * * *"})
+    async with namespace(bed.client, "schedules") as place, bed.operator() as running:
+        await lay_groundwork(place, system, pipelines)
+        await at_rest(bed, place)
+        audit, meter = bed.audit(), Meter(bed.api_server, running.process)
+        wait = (fires - datetime.now(UTC)).total_seconds()  # noqa: TID251 - the clock of the benchmark
+        assert wait > 0, "the CronJobs were not there in time"
+        minute = time.monotonic() + wait
+        async with (
+            place.watching("/apis/batch/v1", "jobs", batch_job_seen),
+            place.watching(system.path, system.plural, job_seen),
+        ):
+            await asyncio.wait_for(done.wait(), wait + 600)
+        await at_rest(bed, place)
+        costs, writes = meter.read(), dict(audit.writes(place.name))
+    assert set(created.values()) == {1}, "one Job for each slot"
+    assert len(created) == pipelines, "no slot is lost"
+    skew = {word: sorted(came - minute for came in of_word.values()) for word, of_word in seen.items()}
+    ours = [seen["job"][pipeline] - slot for pipeline, slot in seen["slot"].items()]
+    told = {word: {"p50": median(of_word), "p99": percentile(of_word, 0.99)} for word, of_word in skew.items()}
+    told["slot to job"] = {"p50": median(ours), "p99": percentile(ours, 0.99)}
+    for word, shares in told.items():
+        print(f"  {word}: p50 {shares['p50']:.2f} s, p99 {shares['p99']:.2f} s", flush=True)
+    return {"pipelines": pipelines, "seconds after the minute": told, "costs": asdict(costs), "writes": writes}
+
+
+PARTS: Final[Mapping[str, Part]] = {
+    part.name: part
+    for part in (
+        Part("default-300", "default", partial(makespans, count=300, times=1)),
+        Part("default-1000", "default", partial(makespans, count=1000, times=1), by_default=False),
+        Part("tuned-300", "tuned", partial(makespans, count=300, times=3)),
+        Part("tuned-1000", "tuned", partial(makespans, count=1000, times=3)),
+        Part("latency", "tuned", partial(latencies, count=60, period_seconds=0.4)),
+        Part("one-pipeline", "tuned", partial(one_queue, count=1000)),
+        Part(
+            "growth",
+            "tuned",
+            partial(growth, pipelines=(100, 1000, 5000), finished=(0, 1000, 10_000), jobs=100),
+        ),
+        Part("schedules", "tuned", partial(schedules, pipelines=1000)),
+        Part("idle", "tuned", partial(idle, pipelines=1000, seconds=300)),
+    )
+}

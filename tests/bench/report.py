@@ -1,0 +1,181 @@
+"""What was measured, as tables and plots."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+
+mpl.use("agg")
+mpl.rcParams["svg.hashsalt"] = "elt-operator"  # the same results, the same file
+
+COLOURS: Final = {"bare batch Jobs": "#8a8f98", "eltjobs": "#1f6feb"}
+MAKESPANS: Final = ("default-300", "default-1000", "tuned-300", "tuned-1000")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _spread(values: Sequence[float], form: str = ".1f") -> str:
+    """Return the median, and least and most where there are several."""
+    middle = format(median(values), form)
+    return middle if len(values) == 1 else f"{middle} ({min(values):{form}}-{max(values):{form}})"
+
+
+def _makespan_rows(results: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for part in MAKESPANS:
+        for system, runs in results.get(part, {}).items():
+            jobs = runs[0]["jobs"]
+            writes = median(sum(run["writes"].values()) / jobs for run in runs)
+            rows.append(
+                [
+                    part.partition("-")[0],
+                    f"{jobs:,}",
+                    system,
+                    _spread([run["seconds"] for run in runs]),
+                    _spread([run["jobs_per_minute"] for run in runs], ".0f"),
+                    f"{median(run['costs']['api_server_cpu'] * 1000 / jobs for run in runs):.0f}",
+                    f"{median(run['costs']['operator_cpu'] * 1000 / jobs for run in runs):.1f}",
+                    f"{max(run['costs']['operator_peak'] for run in runs):.0f}",
+                    f"{writes:.2f}",
+                ]
+            )
+    return rows
+
+
+def _latency_rows(results: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for name, told in results.get("latency", {}).items():
+        if not name.startswith("writes"):
+            for words, key in (("created to run", "created_to_run"), ("created to pod", "created_to_pod"),
+                               ("pod ended to job ended", "pod_ended_to_job_ended")):  # fmt: skip
+                shares = [f"{told[key][share]:.3f}" for share in ("p50", "p90", "p99")]
+                rows.append([name, words, *shares])
+    return rows
+
+
+def _growth_rows(results: dict[str, Any]) -> list[list[str]]:
+    return [
+        [
+            name,
+            f"{told['seconds_to_ready']:.1f}",
+            f"{told['megabytes_at_rest']:.0f}",
+            f"{told['costs']['operator_peak']:.0f}",
+            f"{told['seconds']:.1f}",
+            f"{told['costs']['operator_cpu'] * 1000 / told['jobs']:.1f}",
+        ]
+        for name, told in results.get("growth", {}).items()
+    ]
+
+
+def _writes(results: dict[str, Any]) -> str:
+    """Return how many writes there are for a Job on a cluster at rest."""
+    rows = []
+    for exit_code in (0, 1):
+        for kind, count in sorted(results.get("latency", {}).get(f"writes, exit code {exit_code}", {}).items()):
+            jobs = results["latency"][f"eltjobs, exit code {exit_code}"]["jobs"]
+            rows.append([str(exit_code), kind, f"{count / jobs:.2f}"])
+    return _table(["exit code", "write", "for each Job"], rows)
+
+
+def tables(results: dict[str, Any]) -> str:
+    """Return all tables, in Markdown."""
+    head = ["control plane", "jobs", "system", "makespan, s", "jobs a minute", "API server, ms CPU a job",
+            "operator, ms CPU a job", "operator, most MiB", "operator's writes a job"]  # fmt: skip
+    rows = _growth_rows(results)
+    parts = [
+        _table(head, _makespan_rows(results)),
+        _table(["system", "from, to", "p50, s", "p90, s", "p99, s"], _latency_rows(results)),
+        _writes(results),
+        _table(["lying around", "start to ready, s", "MiB at rest", "most MiB", "100 Jobs, s", "ms CPU a Job"], rows),
+    ]  # fmt: skip
+    if queue := results.get("one-pipeline"):
+        parts.append(f"{queue['jobs']} Jobs of one Pipeline: {queue['seconds']:.0f} s, "
+                     f"{queue['costs']['operator_cpu'] * 1000 / queue['jobs']:.1f} ms CPU of the operator a Job, "
+                     f"{queue['overtaken']} overtaken")  # fmt: skip
+    if schedules := results.get("schedules"):
+        shares = schedules["seconds after the minute"].items()
+        rows = [[word, f"{told['p50']:.2f}", f"{told['p99']:.2f}"] for word, told in shares]
+        parts.append(_table([f"{schedules['pipelines']} schedules, one minute", "p50, s", "p99, s"], rows))
+    if idle := results.get("idle"):
+        parts.append(f"idle for {idle['seconds']:.0f} s: {sum(idle['writes'].values())} writes, "
+                     f"{idle['cpu_share']:.2%} of a core, {idle['megabytes']:.0f} MiB")  # fmt: skip
+    return "\n\n".join(parts)
+
+
+def _save(figure: Any, folder: Path, name: str) -> None:
+    figure.tight_layout()
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _plot_makespans(results: dict[str, Any], folder: Path) -> None:
+    there = [part for part in MAKESPANS if part in results]
+    figure, axes = plt.subplots(1, max(1, len(there)), figsize=(3.2 * max(1, len(there)), 3.6), squeeze=False)
+    for axis, part in zip(axes[0], there, strict=False):
+        for place, (system, runs) in enumerate(results[part].items()):
+            seconds = [run["seconds"] for run in runs]
+            middle = median(seconds)
+            spread = [[middle - min(seconds)], [max(seconds) - middle]]
+            axis.bar(place, middle, yerr=spread, color=COLOURS[system], label=system, capsize=4)
+            axis.text(place, middle, f" {middle:.1f} s", va="bottom", ha="center")
+        plane, _, count = part.partition("-")
+        axis.set_title(f"{int(count):,} jobs, {plane}", fontsize=10)
+        axis.set_xticks([])
+        axis.margins(y=0.15)
+    axes[0][0].set_ylabel("seconds until the last has ended")
+    axes[0][-1].legend(fontsize=8)
+    _save(figure, folder, "makespan")
+
+
+def _plot_latency(results: dict[str, Any], folder: Path) -> None:
+    told = results.get("latency")
+    if not told:
+        return
+    cases = [(system, code) for code in (0, 1) for system in COLOURS]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    for axis, key, title in ((left, "created_to_pod", "created to pod created"),
+                             (right, "pod_ended_to_job_ended", "pod ended to job ended")):  # fmt: skip
+        for system, code in cases:
+            shares = [told[f"{system}, exit code {code}"][key][share] for share in ("p50", "p90", "p99")]
+            style = "-" if code == 0 else "--"
+            words = f"{system}, {'succeeds' if code == 0 else 'fails'}"
+            axis.plot(["p50", "p90", "p99"], shares, style, marker="o", color=COLOURS[system], label=words)
+        axis.set_title(title, fontsize=10)
+        axis.set_ylim(bottom=0)
+    left.set_ylabel("seconds")
+    right.legend(fontsize=8)
+    _save(figure, folder, "latency")
+
+
+def _plot_growth(results: dict[str, Any], folder: Path) -> None:
+    told = results.get("growth")
+    if not told:
+        return
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    for kind, colour in (("Pipelines", "#1f6feb"), ("finished Jobs", "#d29922")):
+        of_kind = {int(name.split()[0]): one for name, one in told.items() if name.endswith(kind)}
+        around = [max(count, 1) for count in of_kind]
+        left.plot(around, [one["megabytes_at_rest"] for one in of_kind.values()], marker="o", color=colour, label=kind)
+        milliseconds = [one["costs"]["operator_cpu"] * 1000 / one["jobs"] for one in of_kind.values()]
+        right.plot(around, milliseconds, marker="o", color=colour, label=kind)
+    for axis, words in ((left, "MiB at rest"), (right, "operator's CPU, ms a Job")):
+        axis.set_xscale("log")
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel("lying around")
+        axis.set_title(words, fontsize=10)
+    left.legend(fontsize=8)
+    _save(figure, folder, "growth")
+
+
+def plots(results: dict[str, Any], folder: Path) -> None:
+    """Draw what was measured, as SVG and PNG."""
+    _plot_makespans(results, folder)
+    _plot_latency(results, folder)
+    _plot_growth(results, folder)

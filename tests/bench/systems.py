@@ -1,0 +1,122 @@
+"""The systems that are compared. A further one is a further class: what a job of it is, and when that has ended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Body = dict[str, Any]
+
+FAKE_NODE: Mapping[str, str] = {"kwok": "true"}
+TOLERATION: Mapping[str, str] = {"key": "kwok", "operator": "Exists"}
+IMAGE = "localhost/never-pulled:1"
+
+
+class System(Protocol):
+    """How one system carries out a job: a pod that ends at once."""
+
+    @property
+    def name(self) -> str:
+        """What the tables call it."""
+
+    @property
+    def path(self) -> str:
+        """The path of its API group and version."""
+
+    @property
+    def plural(self) -> str:
+        """The plural of its jobs."""
+
+    def groundwork(self, number: int) -> Sequence[tuple[str, str, Body]]:
+        """Return what must be there before job ``number`` is created: path, plural, manifest."""
+
+    def job(self, number: int) -> Body:
+        """Return the manifest of job ``number``."""
+
+    def ended(self, body: Body) -> bool:
+        """Return whether a job has ended."""
+
+
+def _labels(exit_code: int) -> dict[str, str]:
+    return {"exit-code": str(exit_code)}
+
+
+@dataclass(frozen=True)
+class BareBatchJobs:
+    """What Kubernetes itself needs."""
+
+    exit_code: int = 0
+    name: str = "bare batch Jobs"
+    path: str = "/apis/batch/v1"
+    plural: str = "jobs"
+
+    def groundwork(self, number: int) -> Sequence[tuple[str, str, Body]]:  # noqa: ARG002 - System's
+        """Return nothing: a batch Job needs nothing."""
+        return ()
+
+    def job(self, number: int) -> Body:
+        """Return a batch Job with a security context like that of a run."""
+        container = {"name": "elt", "image": IMAGE, "command": ["true"]}
+        pod = {
+            "restartPolicy": "Never",
+            "nodeSelector": FAKE_NODE,
+            "tolerations": [TOLERATION],
+            "containers": [container],
+            "automountServiceAccountToken": False,
+        }
+        return {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": f"job-{number}"},
+            "spec": {
+                "backoffLimit": 0,
+                "template": {"metadata": {"labels": _labels(self.exit_code)}, "spec": pod},
+            },
+        }
+
+    def ended(self, body: Body) -> bool:
+        """Return whether the batch Job controller has closed it."""
+        conditions = body.get("status", {}).get("conditions") or []
+        return any(one["type"] in {"Complete", "Failed"} and one["status"] == "True" for one in conditions)
+
+
+@dataclass(frozen=True)
+class EltJobs:
+    """This operator: each Job of a Pipeline of its own, or all of one."""
+
+    exit_code: int = 0
+    one_pipeline: bool = False
+    name: str = "eltjobs"
+    path: str = "/apis/elt-operator.io/v1alpha1"
+    plural: str = "eltjobs"
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of the Pipelines."""
+
+    def pipeline(self, number: int) -> str:
+        """Return the name of the Pipeline of job ``number``."""
+        return "pipeline-0" if self.one_pipeline else f"pipeline-{number}"
+
+    def groundwork(self, number: int) -> Sequence[tuple[str, str, Body]]:
+        """Return the job's Pipeline."""
+        if self.one_pipeline and number:
+            return ()
+        pod = {"nodeSelector": FAKE_NODE, "tolerations": [TOLERATION], "labels": _labels(self.exit_code)}
+        body = {
+            "apiVersion": "elt-operator.io/v1alpha1",
+            "kind": "Pipeline",
+            "metadata": {"name": self.pipeline(number)},
+            "spec": {"image": IMAGE, "command": ["true"], "pod": pod, **self.spec},
+        }
+        return ((self.path, "eltpipelines", body),)
+
+    def job(self, number: int) -> Body:
+        """Return a Job."""
+        return {
+            "apiVersion": "elt-operator.io/v1alpha1",
+            "kind": "Job",
+            "metadata": {"name": f"job-{number:05}"},
+            "spec": {"pipelineName": self.pipeline(number)},
+        }
+
+    def ended(self, body: Body) -> bool:
+        """Return whether its phase is one of the last."""
+        return body.get("status", {}).get("phase") in {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
