@@ -49,8 +49,6 @@ def on_plane(plane: str, parts: list[Part]) -> dict[str, Any]:
         local.down()
         local = Local(Settings.from_environment())
         local.up()
-        os.environ["KUBECONFIG"] = str(local.kubeconfig)
-        os.environ["PATH"] = f"{local.layout.bin}:{os.environ['PATH']}"
         for manifest in (*sorted((ROOT / "crds").glob("*.yaml")), ROOT / "manifests" / "install" / "cluster.yaml"):
             local.kubectl("apply", "--server-side", f"--filename={manifest}")
         # Only its rights are needed: the operator that is measured runs beside the cluster, where the kernel counts.

@@ -62,7 +62,6 @@ def fake_node(local: Local, cache: Path, work: Path) -> Iterator[None]:
                 f"--tls-cert-file={local.layout.certificate('fake-kubelet')}",
                 f"--tls-private-key-file={local.layout.key('fake-kubelet')}",
                 "--node-lease-duration-seconds=40",
-                "--pod-play-stage-parallelism=16",
             ],
             stdout=output,
             stderr=output,
