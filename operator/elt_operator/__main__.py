@@ -1,8 +1,8 @@
 """The entry point: settings, logging, run."""
 
-import asyncio
 import sys
 
+import uvloop
 from kubernetes.aio.config import ConfigException
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ def main() -> None:
         sys.exit(f"elt-operator: a setting (ELT_OPERATOR_*) is wrong: {error}")
     logs.configure(settings.log_level)
     try:
-        asyncio.run(operator.run(settings))
+        uvloop.run(operator.run(settings))
     except ConfigException as error:
         sys.exit(f"elt-operator: no access to a cluster: {error} (set KUBECONFIG, or run it in a pod)")
 

@@ -60,25 +60,32 @@ class Place:
         version = start["metadata"]["resourceVersion"]
         session = self.client.new_session("bench")
         url = self.client.server + self.collection(path, plural)
-        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600"}
 
         async def follow() -> None:
-            async with session.get(url, params=query, timeout=aiohttp.ClientTimeout(total=None)) as stream:
-                rest = b""
-                async for chunk in stream.content.iter_any():
-                    came = time.monotonic()
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        event = json.loads(line)
-                        seen(event["type"], event["object"], came)
+            """Watch for ever: the API server ends the watch of a reader that it finds too slow."""
+            last = version
+            while True:
+                query = {"watch": "1", "resourceVersion": last, "timeoutSeconds": "3600"}
+                async with session.get(url, params=query, timeout=aiohttp.ClientTimeout(total=None)) as stream:
+                    rest = b""
+                    async for chunk in stream.content.iter_any():
+                        came = time.monotonic()
+                        *lines, rest = (rest + chunk).split(b"\n")
+                        for line in lines:
+                            event = json.loads(line)
+                            if event["type"] == "ERROR":
+                                raise RuntimeError(f"the watch of {plural} ended: {event['object']}")
+                            last = event["object"]["metadata"]["resourceVersion"]
+                            seen(event["type"], event["object"], came)
 
-        task = asyncio.create_task(follow())
         try:
-            yield
+            async with asyncio.TaskGroup() as group:  # an error of the watch ends what waits for it
+                task = group.create_task(follow())
+                try:
+                    yield
+                finally:
+                    task.cancel()
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             await session.close()
 
 

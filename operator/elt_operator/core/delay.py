@@ -11,6 +11,9 @@ from elt_operator.core.situation import Pod, Run, Situation
 PATIENCE: Final = timedelta(seconds=5)
 """How long a start, or an end, may take before the status says more than that it is on its way."""
 
+SILENCE: Final = timedelta(seconds=30)
+"""How long a start may take of which nobody says that anything is wrong; a busy cluster needs its time."""
+
 LOOK_AGAIN: Final = timedelta(seconds=10)
 """How often the warnings of a run that does not start are read."""
 
@@ -165,7 +168,7 @@ def no_container(wait: Wait) -> Delay | None:
 
 def slow_start(wait: Wait) -> Delay | None:
     """Nothing is known to be wrong but what Kubernetes warned of, a volume that cannot be mounted for example."""
-    if not wait.late:
+    if not wait.late or not wait.since or (not wait.warning and wait.now - wait.since < SILENCE):
         return None
     if not wait.pod:
         return Delay(Reason.STARTING, "The run's pod is not there yet.")

@@ -110,9 +110,9 @@ class Plan:
 
     actions: list[Action] = field(default_factory=list)
     when_idle: list[Action] = field(default_factory=list)
-    """Writes that no Job waits for."""
+    """Writes that no Job waits for; empty where there is anything else to do."""
     look_again: timedelta | None = None
-    """When to look again, should nothing be reported until then; ``None``: no need."""
+    """When to look again, should nothing be reported until then; ``None``: no need, or ``actions`` come first."""
 
 
 def _write(job: Job, wanted: JobStatus) -> WriteJobStatus:
@@ -234,15 +234,22 @@ def _looks(situation: Situation) -> Iterator[timedelta]:
 
 
 def plan(situation: Situation) -> Plan:
-    """Return what to do about a Pipeline and its Jobs."""
-    actions = list(_about_schedule(situation))
-    actions += [action for job in situation.jobs for action in _about(situation, job)]
-    actions += _about_strays(situation)
-    when_idle = list(_account(situation))
-    when_idle += [DeleteRun(run) for run in retention.surplus_runs(situation)]
-    when_idle += [DeleteJob(job) for job in retention.surplus_jobs(situation)]
-    return Plan(
-        actions=[action for action in actions if not _changes_nothing(action)],
-        when_idle=[action for action in when_idle if not _changes_nothing(action)],
-        look_again=min(_looks(situation), default=None),
-    )
+    """Return what to do about a Pipeline and its Jobs; where that is anything, it is looked at again afterwards."""
+    actions = [action for action in _actions(situation) if not _changes_nothing(action)]
+    if actions:
+        return Plan(actions)
+    when_idle = [action for action in _when_idle(situation) if not _changes_nothing(action)]
+    return Plan([], when_idle, min(_looks(situation), default=None))
+
+
+def _actions(situation: Situation) -> Iterator[Action]:
+    yield from _about_schedule(situation)
+    for job in situation.jobs:
+        yield from _about(situation, job)
+    yield from _about_strays(situation)
+
+
+def _when_idle(situation: Situation) -> Iterator[Action]:
+    yield from _account(situation)
+    yield from (DeleteRun(run) for run in retention.surplus_runs(situation))
+    yield from (DeleteJob(job) for job in retention.surplus_jobs(situation))

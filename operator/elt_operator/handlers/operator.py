@@ -37,10 +37,11 @@ async def run(settings: Settings) -> None:
         await _until_served(client)
         cache = Cache()
         queue: WorkQueue[Key] = WorkQueue()
-        audit = Audit(LiveCluster(client), cache, queue, settings.namespaces, settings.audit_seconds)
+        cluster = LiveCluster.behind(client)
+        audit = Audit(cluster, cache, queue, settings.namespaces, settings.audit_seconds)
         # Nothing is decided before everything was listed: a run that is not known yet would be made again.
         await audit.until_done()
-        reconciler = Reconciler(LiveCluster(client), cache, queue, now, settings.limits)
+        reconciler = Reconciler(cluster, cache, queue, now, settings.limits)
         # kopf ends the tasks that start after it; so these start before.
         async with _background(reconciler, audit, settings):
             await _watch(client, audit, settings)

@@ -51,17 +51,24 @@ class Store(Generic[S]):
         return set(self._by_key)
 
     def take(self, body: Mapping[str, Any]) -> Key | None:
-        """Remember ``body`` unless something newer is known; return the Pipeline that it belongs to, if any."""
+        """Remember ``body`` unless it, or something newer, is known; return the Pipeline for which it is news, if any.
+
+        What we wrote ourselves comes back as an event, and most of what happens to a pod changes nothing that decisions
+        look at: neither is news.
+        """
         uid, version = body["metadata"]["uid"], _version(body)
-        if version and version < self._versions.get(uid, 0):
-            return self._keys.get(uid)
+        if version and version <= self._versions.get(uid, 0):
+            return None
         # The version is kept for what is not, too: else an older event that comes late would bring it back.
         self._versions[uid] = version
         snapshot = self._read(body)
         dropped = self._drop(uid) if snapshot is None or self._keys.get(uid, snapshot.key) != snapshot.key else None
         if snapshot is None:
             return dropped
-        self._by_key.setdefault(snapshot.key, {})[uid] = snapshot
+        of_key = self._by_key.setdefault(snapshot.key, {})
+        if of_key.get(uid) == snapshot:
+            return None
+        of_key[uid] = snapshot
         self._keys[uid] = snapshot.key
         return snapshot.key
 

@@ -3,13 +3,13 @@
 Measured on the hot path: 0.4 ms of CPU a call, against 1.0 to 1.7 ms through the generated API classes.
 """
 
-import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
 import aiohttp
+import orjson
 from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
 
@@ -72,7 +72,7 @@ _BY_CODE: Final[Mapping[int, type[ApiError]]] = {
 def _error(code: int, text: str) -> ApiError:
     """Return the error for an answer; the API server's own words where it gave any."""
     try:
-        status = json.loads(text)
+        status = orjson.loads(text)
         reason, message = status["reason"], status["message"]
     except (ValueError, KeyError, TypeError):
         reason, message = "Unknown", text[:500]
@@ -161,15 +161,14 @@ class Client:
         async with self._session.request(
             method,
             self.server + path,
-            data=None if body is None else json.dumps(body),
+            data=None if body is None else orjson.dumps(body),
             headers={"Content-Type": content_type, "Accept": accept},
             params=query,
             timeout=_TIMEOUT,
         ) as answer:
-            text = await answer.text()
             if answer.status >= 400:  # noqa: PLR2004 - HTTP's line between good and bad
-                raise _error(answer.status, text)
-            return json.loads(text)
+                raise _error(answer.status, await answer.text())
+            return orjson.loads(await answer.read())
 
     async def objects(
         self, path: str, *, metadata_only: bool = False, **selectors: str

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import aiohttp
 
@@ -29,6 +29,7 @@ from elt_operator.kube.client import (
     Invalid,
     NotFound,
 )
+from elt_operator.kube.warnings import NewestWarnings
 
 Body = Mapping[str, Any]
 
@@ -105,6 +106,12 @@ class LiveCluster:
     """The cluster behind an API server."""
 
     client: Client
+    warnings: NewestWarnings
+
+    @classmethod
+    def behind(cls, client: Client) -> Self:
+        """Return the cluster that ``client`` is connected to."""
+        return cls(client, NewestWarnings(client))
 
     async def create_run(self, key: Key, manifest: Json) -> Body:
         """See ``Cluster``."""
@@ -246,11 +253,7 @@ class LiveCluster:
 
     async def newest_warning(self, namespace: str, uid: str) -> str:
         """See ``Cluster``."""
-        path = f"{EVENTS_PATH}/namespaces/{namespace}/events"
-        selector = f"involvedObject.uid={uid},type=Warning"
-        warnings = [event async for event in self.client.objects(path, fieldSelector=selector)]
-        newest = max(warnings, key=_event_time, default=None)
-        return newest.get("message", "") if newest else ""
+        return await self.warnings.about(namespace, uid)
 
     async def finished(self, namespace: str | None) -> AsyncIterator[FinishedJob]:
         """Yield the Jobs that have ended and that the operator made itself; only their metadata is read."""
@@ -316,15 +319,3 @@ def event_manifest(about: Job | Pipeline, event: Event, now: datetime) -> Json:
         "lastTimestamp": moment,
         "count": 1,
     }
-
-
-def _event_time(event: Body) -> str:
-    """Return when an event last happened, as text that sorts; old and new form of events keep it in other places."""
-    series = event.get("series") or {}
-    return (
-        series.get("lastObservedTime")
-        or event.get("lastTimestamp")
-        or event.get("eventTime")
-        or event["metadata"].get("creationTimestamp")
-        or ""
-    )

@@ -27,8 +27,8 @@ class WorkQueue(Generic[K]):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits to be looked at."""
-        return not self._waiting
+        """Whether nothing waits to be looked at, and nothing but the caller's own key is being looked at."""
+        return not self._waiting and len(self._working) <= 1
 
     def add(self, key: K) -> None:
         """Have ``key`` looked at as soon as a worker is free."""

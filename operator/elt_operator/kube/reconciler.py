@@ -41,8 +41,11 @@ logger = logging.getLogger(__name__)
 _IDLE_WRITE_SECONDS: Final = 1.0
 """How long a write that only people wait for is put off while Jobs have work to be done."""
 
-_LONGEST_PUT_OFF: Final = timedelta(seconds=15)
-"""How often that may be repeated: a slot that is not deleted before the schedule's next time would cost that time."""
+_LONGEST_PUT_OFF: Final = timedelta(seconds=60)
+"""How long that may be repeated."""
+
+_LONGEST_FOR_SLOTS: Final = timedelta(seconds=15)
+"""The same where a slot waits for its deletion: if that came after the schedule's next time, it would cost that time."""
 
 _OUTAGES: Final = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 """What goes wrong without being a bug."""
@@ -119,7 +122,9 @@ class Reconciler:
 
     async def _write_for_people(self, key: Key, wanted: Plan) -> None:
         now = self.clock()
-        if wanted.when_idle and not self.queue.idle and now - self._put_off.setdefault(key, now) < _LONGEST_PUT_OFF:
+        slots_wait = any(isinstance(action, DeleteSlot) for action in wanted.when_idle)
+        longest = _LONGEST_FOR_SLOTS if slots_wait else _LONGEST_PUT_OFF
+        if wanted.when_idle and not self.queue.idle and now - self._put_off.setdefault(key, now) < longest:
             self.queue.add_after(key, _IDLE_WRITE_SECONDS)
         else:
             self._put_off.pop(key, None)

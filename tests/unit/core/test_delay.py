@@ -32,6 +32,9 @@ PULL = 'failed to pull and unpack image "x": not found'
         pytest.param(seen(a_pod(ended=an_end(7)), now=25), "Starting", "exit code 7; the next", id="between attempts"),
         pytest.param(seen(waiting(), now=4), None, "", id="not late yet"),
         pytest.param(seen(), "Starting", "not there yet", id="no pod"),
+        pytest.param(seen(now=29), None, "", id="no pod, and no sign of trouble"),
+        pytest.param(seen(waiting(), now=29), None, "", id="slow, and no sign of trouble"),
+        pytest.param(seen(waiting(), now=6, warning="a warning"), "Starting", "a warning", id="a sign of trouble"),
         pytest.param(seen(warning="exceeded quota: pods"), "Rejected", "exceeded quota: pods", id="pod refused"),
         pytest.param(
             seen(waiting(unschedulable="0/3 nodes are available")), "Unschedulable", "0/3 nodes", id="no node"

@@ -23,9 +23,15 @@ def written(situation: Situation) -> JobStatus:
     return action.status
 
 
+def settled(situation: Situation) -> Situation:
+    """Return ``situation`` once its Jobs say what there is to say."""
+    told = {action.job.uid: action.status for action in plan(situation).actions if isinstance(action, WriteJobStatus)}
+    return replace(situation, jobs=[replace(job, status=told.get(job.uid, job.status)) for job in situation.jobs])
+
+
 def summary(situation: Situation) -> PipelineStatus:
     """Return the Pipeline's status that is to be written."""
-    (action,) = plan(situation).when_idle
+    (action,) = plan(settled(situation)).when_idle
     assert isinstance(action, WritePipelineStatus)
     return action.status
 
@@ -139,8 +145,10 @@ def test_a_job_that_is_being_deleted_is_left_alone() -> None:
 def test_a_refused_run_is_told_and_asked_for_again_later() -> None:
     refused = a_situation(JOB, refusals={JOB.uid: Refusal("exceeded quota", at(34))})
 
-    assert written(refused).reason == "Rejected"
-    assert plan(refused).look_again == timedelta(seconds=4)
+    told = replace(refused, jobs=[replace(JOB, status=written(refused))])
+    assert told.jobs[0].status.reason == "Rejected"
+    assert plan(told).actions == []
+    assert plan(told).look_again == timedelta(seconds=4)
     assert isinstance(plan(replace(refused, now=at(34))).actions[0], CreateRun)
 
 

@@ -139,7 +139,7 @@ async def test_what_people_read_is_put_off_while_there_is_work_but_not_for_ever(
     await reconciler.look_at(KEY)
     assert "status" not in pipeline
 
-    world.now = at(116)
+    world.now = at(160)
     await reconciler.look_at(KEY)
     world.queue.close()
     assert world.cluster.objects["pipelines", KEY.pipeline]["status"]["activeJob"]["name"] == "job-1"
