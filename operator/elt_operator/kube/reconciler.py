@@ -45,7 +45,7 @@ _LONGEST_PUT_OFF: Final = timedelta(seconds=60)
 """How long that may be repeated."""
 
 _LONGEST_FOR_SLOTS: Final = timedelta(seconds=15)
-"""The same where a slot waits for its deletion: if that came after the schedule's next time, it would cost that time."""
+"""The same where a slot waits to be deleted: if that came after the schedule's next time, it would cost that one."""
 
 _OUTAGES: Final = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 """What goes wrong without being a bug."""
