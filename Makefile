@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := operator tests images demo
+SOURCES := operator tests images demo gitops
 # The local cluster needs nothing but the standard library, so it also works before `make setup`.
 CLUSTER_TOOL := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m cluster
 
@@ -101,9 +101,13 @@ manifests: ## Make manifests/install/*.yaml from the chart (needs Go the first t
 	  made=$$(charts/plain "$$helm" $$mode); echo "$$made" > manifests/install/$$mode.yaml; \
 	done
 
+.PHONY: gitops
+gitops: setup ## Make the patch for Argo CD from its scripts
+	@made=$$($(BIN)/python gitops/argo-cd/generate.py); echo "$$made" > gitops/argo-cd/argocd-cm-patch.yaml
+
 .PHONY: verify
-verify: check crds manifests chart ## Check everything, the chart too, and that generated files are up to date
-	@git diff --exit-code -- crds charts/elt-operator/files/crds manifests/install
+verify: check crds manifests gitops chart ## Check everything, the chart too, and that generated files are up to date
+	@git diff --exit-code -- crds charts/elt-operator/files/crds manifests/install gitops
 
 # ---------------------------------------------------------------------------- on a cluster
 
