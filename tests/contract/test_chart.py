@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "elt-operator"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+INSTALL = (ROOT / "docs" / "install.md").read_text()
 
 GIVEN_OTHERWISE = {"watch_namespaces", "health_port", "lease_namespace"}
 """Settings that are the values `namespaces`, the chart's only port, and the release's namespace."""
@@ -72,3 +73,24 @@ def test_each_value_of_the_settings_is_one() -> None:
     settings = {camel_case(name) for name in Settings.model_fields}
 
     assert VALUES["settings"].keys() - settings <= TO_COME
+
+
+def documented() -> Iterator[tuple[str, Any]]:
+    """Yield the path and the default of each value but the settings, which have a table of their own."""
+    for name, value in VALUES.items():
+        if not isinstance(value, dict) or not value:
+            yield name, value
+        elif name != "settings":
+            yield from ((f"{name}.{below}", default) for below, default in value.items())
+
+
+@pytest.mark.parametrize(("path", "default"), list(documented()))
+def test_a_value_is_documented_with_its_default(path: str, default: Any) -> None:
+    assert f"| `{path}` | `{json.dumps(default)}` | " in INSTALL
+
+
+@pytest.mark.parametrize("name", VALUES["settings"])
+def test_a_setting_is_documented_with_its_variable(name: str) -> None:
+    variable = "ELT_OPERATOR_" + re.sub(r"([A-Z])", r"_\1", name).upper()
+
+    assert f"| `{variable}` | `settings.{name}` | " in INSTALL
