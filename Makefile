@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := operator tests images demo gitops
+SOURCES := operator tests images demo gitops charts
 # The local cluster needs nothing but the standard library, so it also works before `make setup`.
 CLUSTER_TOOL := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m cluster
 

@@ -22,7 +22,7 @@ def without_helm(body: Any) -> Any:
 
 def charts_own(*arguments: str) -> list[Manifest]:
     """Return what the chart renders of the image that the plain manifests name."""
-    return [without_helm(body) for body in objects(rendered("--set=image.tag=dev", *arguments))]
+    return [without_helm(body) for body in objects(rendered("--skip-tests", "--set=image.tag=dev", *arguments))]
 
 
 def without_namespace(text: str) -> list[Manifest]:

@@ -26,7 +26,11 @@ from elt_operator.settings import Settings
 
 CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 ABOUT = yaml.safe_load((CHART / "Chart.yaml").read_text())
-SELECTOR = {"app.kubernetes.io/name": "elt-operator", "app.kubernetes.io/instance": "elt-operator"}
+SELECTOR = {
+    "app.kubernetes.io/name": "elt-operator",
+    "app.kubernetes.io/instance": "elt-operator",
+    "app.kubernetes.io/component": "operator",
+}
 
 each_value_set = pytest.mark.parametrize("values", VALUE_SETS, ids=lambda path: path.name.removesuffix("-values.yaml"))
 each_helm = pytest.mark.parametrize("version", [3, 4])
@@ -129,18 +133,20 @@ def test_no_two_objects_are_one(values: Path) -> None:
 
 
 @each_value_set
-def test_the_pod_is_restricted(values: Path) -> None:
+def test_each_pod_is_restricted(values: Path) -> None:
     text = rendered(values=values)
-    pod = deployment(text)["spec"]["template"]["spec"]
+    pods = [body["spec"] for body in of_kind(objects(text), "Pod")]
 
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
-    assert container(text)["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for pod in (deployment(text)["spec"]["template"]["spec"], *pods):
+        (only,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+        assert only["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
 
 
 def test_the_user_is_no_one_elses() -> None:
@@ -195,10 +201,26 @@ def test_the_operator_may_do_the_same_in_some_namespaces_as_in_all() -> None:
 
 
 def test_in_its_own_namespace_the_operator_has_a_lease_and_no_more() -> None:
-    (lease,) = of_kind(objects(rendered()), "Role")
+    (lease,) = of_kind(objects(rendered("--skip-tests")), "Role")
 
     assert rights([lease]) == {("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update", "patch")}
     assert lease["metadata"]["namespace"] == NAMESPACE
+
+
+def test_helm_test_may_read_the_deployment_and_no_more() -> None:
+    hooks = [body for body in objects(rendered()) if "helm.sh/hook" in body["metadata"].get("annotations", {})]
+    (role,) = of_kind(hooks, "Role")
+
+    assert {body["kind"] for body in hooks} == {"Pod", "Role", "RoleBinding", "ServiceAccount"}
+    assert {body["metadata"]["annotations"]["helm.sh/hook"] for body in hooks} == {"test"}
+    assert rights([role]) == {("apps", "deployments", "get")}
+    assert role["rules"][0]["resourceNames"] == ["elt-operator"]
+
+
+def test_the_pod_of_helm_test_is_none_of_the_operators() -> None:
+    (pod,) = of_kind(objects(rendered()), "Pod")
+
+    assert not pod["metadata"]["labels"].items() >= SELECTOR.items()
 
 
 def test_people_get_rights_on_pipelines_and_jobs_by_the_roles_they_have() -> None:
