@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := operator tests images demo
+SOURCES := operator tests images demo gitops charts
 # The local cluster needs nothing but the standard library, so it also works before `make setup`.
 CLUSTER_TOOL := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m cluster
 
@@ -43,6 +43,7 @@ fmt: setup ## Format the code
 lint: setup ## Check style and format
 	$(BIN)/ruff format --check --quiet $(SOURCES)
 	$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/yamllint --strict .
 
 .PHONY: types
 types: setup ## Check types
@@ -81,15 +82,32 @@ kubeconfig: ## Print the path of the cluster's kubeconfig (make -s kubeconfig)
 load-image: ## Load an OCI archive into the cluster (ARCHIVE=x.tar)
 	@$(CLUSTER_TOOL) load-image $(ARCHIVE)
 
+# ---------------------------------------------------------------------------- the chart
+
+.PHONY: chart
+chart: setup ## Check the chart and the manifests made of it, with Helm 3 and Helm 4 (the first time it builds both: needs Go)
+	$(BIN)/pytest -q tests/chart
+
 # ---------------------------------------------------------------------------- generated files
 
 .PHONY: crds
-crds: setup ## Make crds/*.yaml from the models
+crds: setup ## Make crds/*.yaml from the models, and the chart's copy
 	@$(BIN)/python -m elt_operator.api crds
+	@$(BIN)/python -m elt_operator.api charts/elt-operator/files/crds
+
+.PHONY: manifests
+manifests: ## Make manifests/install/*.yaml from the chart (needs Go the first time)
+	@helm=$$(tests/chart/tool helm4); for mode in cluster namespaced; do \
+	  made=$$(charts/plain "$$helm" $$mode); echo "$$made" > manifests/install/$$mode.yaml; \
+	done
+
+.PHONY: gitops
+gitops: setup ## Make the patch for Argo CD from its scripts
+	@made=$$($(BIN)/python gitops/argo-cd/generate.py); echo "$$made" > gitops/argo-cd/argocd-cm-patch.yaml
 
 .PHONY: verify
-verify: check crds ## Check everything, and that generated files are up to date
-	@git diff --exit-code -- crds
+verify: check crds manifests gitops chart ## Check everything, the chart too, and that generated files are up to date
+	@git diff --exit-code -- crds charts/elt-operator/files/crds manifests/install gitops
 
 # ---------------------------------------------------------------------------- on a cluster
 

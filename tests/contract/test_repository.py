@@ -10,12 +10,13 @@ from elt_operator.api.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "manifests" / "install" / "cluster.yaml"
+INSTALLED = [body for body in yaml.safe_load_all(INSTALL.read_text()) if body]
 FORBIDDEN_RESOURCES = {"secrets", "pods/exec", "pods/attach", "roles", "clusterroles", "rolebindings", "nodes"}
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
 
 
 def installed(kind: str) -> dict[str, Any]:
-    (found,) = [body for body in yaml.safe_load_all(INSTALL.read_text()) if body["kind"] == kind]
+    (found,) = [body for body in INSTALLED if body["kind"] == kind]
     return dict(found)
 
 
@@ -25,8 +26,8 @@ def test_the_folder_operator_shadows_no_standard_module() -> None:
     assert not (ROOT / "tests" / "operator").exists()
 
 
-def test_the_operators_rights_are_few() -> None:
-    for rule in installed("ClusterRole")["rules"]:
+def test_the_rights_that_are_installed_are_few() -> None:
+    for rule in (rule for body in INSTALLED if body["kind"] in {"ClusterRole", "Role"} for rule in body["rules"]):
         assert not FORBIDDEN_VERBS & set(rule["verbs"])
         assert not (FORBIDDEN_RESOURCES | {"*"}) & set(rule["resources"])
         assert not {"*", "rbac.authorization.k8s.io", "admissionregistration.k8s.io"} & set(rule["apiGroups"])

@@ -1,0 +1,2 @@
+obj.spec.stop = true
+return obj

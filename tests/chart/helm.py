@@ -1,0 +1,71 @@
+"""The chart as both Helms render it, and the programs that judge what they rendered."""
+
+import functools
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "elt-operator"
+VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
+OLDEST_KUBERNETES = "1.32.0"
+NAMESPACE = "elt-operator"
+
+Manifest = dict[str, Any]
+
+
+@functools.cache
+def tool(name: str) -> str:
+    """Return the path of a program of tests/chart/tool, which builds it where it is missing."""
+    made = subprocess.run([ROOT / "tests" / "chart" / "tool", name], check=True, stdout=subprocess.PIPE, text=True)
+    return made.stdout.strip()
+
+
+def run(*command: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, whatever that is; its output is one text."""
+    return subprocess.run(
+        command, check=False, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def helm(version: int, verb: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    # A Helm that is built by `go install` takes itself for one of Kubernetes 1.20.
+    return run(tool(f"helm{version}"), verb, *arguments, f"--kube-version={OLDEST_KUBERNETES}")
+
+
+@functools.cache
+def rendered(
+    *arguments: str, values: Path | None = None, release: str = "elt-operator", namespace: str = NAMESPACE, by: int = 4
+) -> str:
+    """Return what `helm template` prints with a value set, a release of this name and more arguments."""
+    file = [f"--values={values}"] if values else []
+    printed = helm(by, "template", release, CHART, f"--namespace={namespace}", *file, *arguments)
+    assert printed.returncode == 0, printed.stdout
+    return printed.stdout
+
+
+def objects(text: str) -> list[Manifest]:
+    """Return the objects of a text, in an order of their own."""
+    found = [body for body in yaml.safe_load_all(text) if body]
+    return sorted(found, key=identity)
+
+
+def identity(body: Manifest) -> tuple[str, str, str]:
+    return body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
+
+
+def of_kind(bodies: Iterable[Manifest], *kinds: str) -> list[Manifest]:
+    return [body for body in bodies if body["kind"] in kinds]
+
+
+def deployment(text: str) -> Manifest:
+    (found,) = of_kind(objects(text), "Deployment")
+    return found
+
+
+def container(text: str) -> Manifest:
+    (found,) = deployment(text)["spec"]["template"]["spec"]["containers"]
+    return dict(found)

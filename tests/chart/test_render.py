@@ -1,0 +1,337 @@
+"""What the chart renders, with Helm 3 and Helm 4, for each of its value sets."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.helm import (
+    CHART,
+    NAMESPACE,
+    OLDEST_KUBERNETES,
+    ROOT,
+    VALUE_SETS,
+    container,
+    deployment,
+    helm,
+    identity,
+    objects,
+    of_kind,
+    rendered,
+    run,
+    tool,
+)
+from elt_operator.settings import Settings
+
+CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
+ABOUT = yaml.safe_load((CHART / "Chart.yaml").read_text())
+SELECTOR = {
+    "app.kubernetes.io/name": "elt-operator",
+    "app.kubernetes.io/instance": "elt-operator",
+    "app.kubernetes.io/component": "operator",
+}
+
+each_value_set = pytest.mark.parametrize("values", VALUE_SETS, ids=lambda path: path.name.removesuffix("-values.yaml"))
+each_helm = pytest.mark.parametrize("version", [3, 4])
+
+
+def value_set(name: str) -> Path:
+    return CHART / "ci" / f"{name}-values.yaml"
+
+
+def rights(bodies: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Return group, resource and verb of all that the roles among ``bodies`` grant."""
+    return {
+        (group, resource, verb)
+        for role in bodies
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@each_helm
+@each_value_set
+def test_helm_finds_no_fault(version: int, values: Path) -> None:
+    linted = helm(version, "lint", CHART, "--strict", f"--values={values}")
+
+    assert linted.returncode == 0, linted.stdout
+
+
+@each_value_set
+def test_both_helms_render_the_same(values: Path) -> None:
+    assert objects(rendered(values=values, by=3)) == objects(rendered(values=values, by=4))
+
+
+@each_helm
+@each_value_set
+def test_two_renders_are_equal(version: int, values: Path) -> None:
+    first, second = (rendered.__wrapped__(values=values, by=version) for _ in range(2))
+
+    assert first == second
+
+
+@pytest.fixture(scope="module")
+def all_rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A file for each value set, without the Prometheus operator's types, of which the validators know nothing."""
+    folder = tmp_path_factory.mktemp("rendered")
+    for values in VALUE_SETS:
+        known = [body for body in objects(rendered(values=values)) if "monitoring.coreos.com" not in body["apiVersion"]]
+        (folder / values.name).write_text(yaml.safe_dump_all(known))
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("kubernetes", [OLDEST_KUBERNETES, "1.37.0"])
+def test_kubernetes_knows_each_field(all_rendered: list[Path], kubernetes: str) -> None:
+    judged = run(tool("kubernetes-validate"), "--kubernetes-version", kubernetes, "--strict", "--quiet", *all_rendered)
+
+    assert (judged.returncode, judged.stdout) == (0, "")
+
+
+def test_kubernetes_own_validation_accepts_it(all_rendered: list[Path]) -> None:
+    judged = run(tool("kubectl-validate"), "--version=1.30", *all_rendered)  # the newest whose types it brings along
+
+    assert judged.returncode == 0, judged.stdout
+
+
+def test_checkov_finds_no_fault(all_rendered: list[Path]) -> None:
+    config = ROOT / "tests" / "chart" / "checkov.yaml"
+
+    judged = run(tool("checkov"), "--config-file", config, "--directory", all_rendered[0].parent)
+
+    assert "Failed checks: 0" in judged.stdout, judged.stdout
+
+
+@pytest.mark.parametrize("folder", ["manifests/samples", "demo"])
+def test_kubernetes_own_validation_accepts_what_users_copy(folder: str) -> None:
+    files = sorted((ROOT / folder).glob("*.yaml"))
+
+    judged = run(tool("kubectl-validate"), "--version=1.30", "--local-crds", ROOT / "crds", *files)
+
+    assert judged.returncode == 0, judged.stdout
+
+
+@each_value_set
+def test_each_object_tells_whose_it_is(values: Path) -> None:
+    for body in objects(rendered(values=values)):
+        labels = body["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == "elt-operator"
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert labels["helm.sh/chart"] == f"elt-operator-{ABOUT['version']}"
+        assert {"app.kubernetes.io/name", "app.kubernetes.io/version"} <= labels.keys()
+        if body["kind"] not in {*CLUSTER_WIDE, "CustomResourceDefinition"}:
+            assert body["metadata"]["namespace"]
+
+
+@each_value_set
+def test_no_two_objects_are_one(values: Path) -> None:
+    names = [identity(body) for body in objects(rendered(values=values))]
+
+    assert len(names) == len(set(names))
+
+
+@each_value_set
+def test_each_pod_is_restricted(values: Path) -> None:
+    text = rendered(values=values)
+    pods = [body["spec"] for body in of_kind(objects(text), "Pod")]
+
+    for pod in (deployment(text)["spec"]["template"]["spec"], *pods):
+        (only,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+        assert only["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_the_user_is_no_one_elses() -> None:
+    pod = deployment(rendered())["spec"]["template"]["spec"]
+
+    assert pod["securityContext"]["runAsUser"] > 10000
+
+
+def test_the_cluster_may_choose_the_user() -> None:
+    pod = deployment(rendered(values=value_set("openshift")))["spec"]["template"]["spec"]
+
+    assert not pod["securityContext"].keys() & {"runAsUser", "runAsGroup"}
+
+
+def test_the_operators_own_pods_are_found_whatever_labels_there_are() -> None:
+    workload = deployment(rendered(values=value_set("labels")))["spec"]
+
+    assert workload["selector"]["matchLabels"] == SELECTOR
+    assert workload["template"]["metadata"]["labels"].items() >= SELECTOR.items()
+    assert workload["template"]["metadata"]["labels"]["team"] == "data-platform"
+
+
+def test_with_a_list_of_namespaces_nothing_is_cluster_wide() -> None:
+    bodies = objects(rendered(values=value_set("namespaces")))
+
+    assert of_kind(bodies, *CLUSTER_WIDE) == []
+
+
+@pytest.mark.parametrize("kind", ["Role", "RoleBinding"])
+def test_with_a_list_of_namespaces_each_has_its_rights(kind: str) -> None:
+    found = of_kind(objects(rendered(values=value_set("namespaces"))), kind)
+
+    assert {body["metadata"]["namespace"] for body in found} == {"team-a", "team-b", "team-c", NAMESPACE}
+
+
+def test_the_operator_is_told_which_namespaces_are_its_own() -> None:
+    (told,) = [
+        variable["value"]
+        for variable in container(rendered(values=value_set("namespaces")))["env"]
+        if variable["name"] == "ELT_OPERATOR_WATCH_NAMESPACES"
+    ]
+
+    assert told == "team-a,team-b,team-c"
+
+
+def test_the_operator_may_do_the_same_in_some_namespaces_as_in_all() -> None:
+    everywhere = of_kind(objects(rendered("--set=rbac.aggregate=false")), "ClusterRole")
+    roles = of_kind(objects(rendered(values=value_set("namespaces"))), "Role")
+    in_one = [role for role in roles if role["metadata"]["namespace"] == "team-a"]
+
+    assert rights(in_one) == rights(everywhere)
+
+
+def test_in_its_own_namespace_the_operator_has_a_lease_and_no_more() -> None:
+    (lease,) = of_kind(objects(rendered("--skip-tests")), "Role")
+
+    assert rights([lease]) == {("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update", "patch")}
+    assert lease["metadata"]["namespace"] == NAMESPACE
+
+
+def test_helm_test_may_read_the_deployment_and_no_more() -> None:
+    hooks = [body for body in objects(rendered()) if "helm.sh/hook" in body["metadata"].get("annotations", {})]
+    (role,) = of_kind(hooks, "Role")
+
+    assert {body["kind"] for body in hooks} == {"Pod", "Role", "RoleBinding", "ServiceAccount"}
+    assert {body["metadata"]["annotations"]["helm.sh/hook"] for body in hooks} == {"test"}
+    assert rights([role]) == {("apps", "deployments", "get")}
+    assert role["rules"][0]["resourceNames"] == ["elt-operator"]
+
+
+def test_the_pod_of_helm_test_is_none_of_the_operators() -> None:
+    (pod,) = of_kind(objects(rendered()), "Pod")
+
+    assert not pod["metadata"]["labels"].items() >= SELECTOR.items()
+
+
+def test_people_get_rights_on_pipelines_and_jobs_by_the_roles_they_have() -> None:
+    aggregated = {
+        label.removeprefix("rbac.authorization.k8s.io/aggregate-to-"): rights([role])
+        for role in of_kind(objects(rendered()), "ClusterRole")
+        for label in role["metadata"]["labels"]
+        if "aggregate-to" in label
+    }
+
+    assert {verb for _, _, verb in aggregated["view"]} == {"get", "list", "watch"}
+    assert {verb for _, _, verb in aggregated["edit"]} == {"create", "update", "patch", "delete", "deletecollection"}
+    assert aggregated["admin"] == aggregated["edit"]
+    assert {group for granted in aggregated.values() for group, _, _ in granted} == {"elt-operator.io"}
+
+
+def test_without_rbac_no_right_is_granted() -> None:
+    bodies = objects(rendered(values=value_set("own-service-account")))
+
+    assert {body["kind"] for body in bodies} == {"Deployment"}
+    assert bodies[0]["spec"]["template"]["spec"]["serviceAccountName"] == "made-elsewhere"
+
+
+def test_the_crds_are_those_of_the_repository() -> None:
+    ours = objects("\n---\n".join(path.read_text() for path in sorted((ROOT / "crds").glob("*.yaml"))))
+    charts = of_kind(objects(rendered()), "CustomResourceDefinition")
+
+    assert [{**body, "metadata": {"name": body["metadata"]["name"]}} for body in charts] == ours
+
+
+@pytest.mark.parametrize(
+    ("arguments", "policies"),
+    [
+        pytest.param([], ["keep", "keep"], id="kept when nothing is said"),
+        pytest.param(["--set=crds.keep=false"], [None, None], id="not kept"),
+        pytest.param(["--set=crds.enabled=false"], [], id="not there"),
+    ],
+)
+def test_the_crds_outlive_the_release(arguments: list[str], policies: list[str | None]) -> None:
+    crds = of_kind(objects(rendered(*arguments)), "CustomResourceDefinition")
+
+    assert [body["metadata"].get("annotations", {}).get("helm.sh/resource-policy") for body in crds] == policies
+
+
+@pytest.mark.parametrize(
+    ("arguments", "image"),
+    [
+        pytest.param([], f"localhost/elt-operator:{ABOUT['appVersion']}", id="the version of the chart"),
+        pytest.param(["--set=image.tag=1.2.3"], "localhost/elt-operator:1.2.3", id="a tag"),
+        pytest.param(
+            ["--set=image.tag=1.2.3", f"--set=image.digest=sha256:{'a' * 64}"],
+            f"localhost/elt-operator@sha256:{'a' * 64}",
+            id="a digest wins",
+        ),
+    ],
+)
+def test_the_image(arguments: list[str], image: str) -> None:
+    assert container(rendered(*arguments))["image"] == image
+
+
+def test_the_settings_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in container(rendered(values=value_set("settings")))["env"]:
+        if "value" in variable:
+            monkeypatch.setenv(variable["name"], variable["value"])
+
+    settings = Settings()
+
+    assert (settings.default_timeout_seconds, settings.run_retention_seconds) == (1_000_000, 0)
+    assert (settings.pipeline_wait_seconds, settings.audit_seconds) == (60, 60)
+    assert (settings.workers, settings.log_level) == (256, "DEBUG")
+
+
+def test_more_variables_come_last() -> None:
+    names = [variable["name"] for variable in container(rendered(values=value_set("settings")))["env"]]
+
+    assert names[:2] == ["POD_NAME", "ELT_OPERATOR_LEASE_NAMESPACE"]
+    assert names[-2:] == ["HTTPS_PROXY", "TOKEN"]
+
+
+def test_two_releases_of_one_name_in_two_namespaces_do_not_meet() -> None:
+    one, other = (
+        {identity(body) for body in objects(rendered("--set=crds.enabled=false", namespace=namespace))}
+        for namespace in ("one", "other")
+    )
+
+    assert not one & other
+
+
+@pytest.mark.parametrize("release", ["elt-operator", "elt", "my-elt-operator", "r" * 53])
+def test_names_are_not_too_long(release: str) -> None:
+    bodies = objects(rendered("--set=dashboard.enabled=true", release=release, namespace="n" * 63))
+
+    for body in bodies:
+        longest = 63 if body["kind"] in {"Deployment", "Service"} else 253
+        assert len(body["metadata"]["name"]) <= longest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param([], "--all-namespaces", id="all namespaces"),
+        pytest.param(["--set=namespaces={team-a,team-b}"], "-n team-a", id="some namespaces"),
+        pytest.param(["--set=crds.enabled=false"], "kubectl apply --server-side -f crds/", id="no resource types"),
+        pytest.param([], "no published image", id="the default image"),
+    ],
+)
+def test_the_notes_say_what_comes_next(arguments: list[str], said: str) -> None:
+    installed = run(
+        tool("helm4"), "install", "elt-operator", CHART, "--namespace=elt-operator", "--dry-run=client", *arguments
+    )
+    _, _, notes = installed.stdout.partition("NOTES:")
+
+    assert "kubectl get eltpipelines.elt-operator.io" in notes
+    assert said in notes

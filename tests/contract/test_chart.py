@@ -1,0 +1,96 @@
+"""What the chart says agrees with what it is about; tests/chart renders it, which needs Helm."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from elt_operator.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "elt-operator"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+INSTALL = (ROOT / "docs" / "install.md").read_text()
+
+GIVEN_OTHERWISE = {"watch_namespaces", "health_port", "lease_namespace"}
+"""Settings that are the values `namespaces`, the chart's only port, and the release's namespace."""
+TO_COME = {"pipelineMetrics"}
+"""Values whose setting comes with the operator's metrics."""
+
+
+def camel_case(name: str) -> str:
+    return re.sub(r"_(.)", lambda found: found[1].upper(), name)
+
+
+def schemas(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each schema of an object below ``node`` with its path."""
+    if isinstance(node, dict):
+        if node.get("type") == "object":
+            yield path, node
+        for name, below in node.items():
+            yield from schemas(below, f"{path}/{name}")
+
+
+@pytest.mark.parametrize("name", ["eltpipelines.yaml", "eltjobs.yaml"])
+def test_the_charts_crds_are_those_of_the_repository(name: str) -> None:
+    copied = (CHART / "files" / "crds" / name).read_text()
+
+    assert copied == (ROOT / "crds" / name).read_text(), "run `make crds`"
+
+
+def test_the_chart_is_of_the_operators_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert chart["appVersion"] == project["version"]
+    assert chart["version"] == re.sub(r"\.dev\d+$", "-dev", project["version"])
+    assert chart["description"] == project["description"]
+
+
+@pytest.mark.parametrize(("path", "schema"), [pytest.param(*found, id=found[0] or "/") for found in schemas(SCHEMA)])
+def test_each_table_of_values_is_closed(path: str, schema: dict[str, Any]) -> None:
+    open_ones = ("/properties/global", "/definitions/kubernetes")  # a parent chart's; Kubernetes' own types
+
+    assert path in open_ones or schema["additionalProperties"] in (False, {"type": "string"}) or "quantities" in path
+
+
+def test_each_value_has_its_schema() -> None:
+    assert VALUES.keys() == SCHEMA["properties"].keys() - {"global"}
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - GIVEN_OTHERWISE))
+def test_each_setting_is_a_value_with_the_same_default(name: str) -> None:
+    assert VALUES["settings"][camel_case(name)] == Settings.model_fields[name].default
+
+
+def test_each_value_of_the_settings_is_one() -> None:
+    settings = {camel_case(name) for name in Settings.model_fields}
+
+    assert VALUES["settings"].keys() - settings <= TO_COME
+
+
+def documented() -> Iterator[tuple[str, Any]]:
+    """Yield the path and the default of each value but the settings, which have a table of their own."""
+    for name, value in VALUES.items():
+        if not isinstance(value, dict) or not value:
+            yield name, value
+        elif name != "settings":
+            yield from ((f"{name}.{below}", default) for below, default in value.items())
+
+
+@pytest.mark.parametrize(("path", "default"), list(documented()))
+def test_a_value_is_documented_with_its_default(path: str, default: Any) -> None:
+    assert f"| `{path}` | `{json.dumps(default)}` | " in INSTALL
+
+
+@pytest.mark.parametrize("name", VALUES["settings"])
+def test_a_setting_is_documented_with_its_variable(name: str) -> None:
+    variable = "ELT_OPERATOR_" + re.sub(r"([A-Z])", r"_\1", name).upper()
+
+    assert f"| `{variable}` | `settings.{name}` | " in INSTALL
