@@ -16,7 +16,7 @@ def main() -> None:
         settings = Settings()
     except ValidationError as error:
         sys.exit(f"elt-operator: a setting (ELT_OPERATOR_*) is wrong: {error}")
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     try:
         uvloop.run(operator.run(settings))
     except ConfigException as error:

@@ -11,3 +11,7 @@ class Stale(OperatorError):
 
 class Refused(OperatorError):
     """The API server accepted the request's form and refused what it asks for; its words are the message."""
+
+
+class NotLeading(OperatorError):
+    """Another replica acts now, or may: nothing is to be done here until the Lease is ours again."""

@@ -31,11 +31,23 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """How many Pipelines are looked at side by side."""
 
+    log_format: Literal["json", "text"] = "json"
+    """Log lines as JSON objects, or as text for people."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least severe lines that are logged."""
 
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    """TCP port of /healthz on all addresses; 0: none."""
+    """TCP port of /livez, /readyz and /metrics on all addresses; 0: none."""
+
+    pipeline_metrics: bool = True
+    """Whether there is a metric for each Pipeline: when a Job of it last succeeded."""
+
+    lease_namespace: str = ""
+    """Namespace of the Lease by which one of several replicas acts; empty: this one always does."""
+
+    identity: Annotated[str, Field(validation_alias="POD_NAME", min_length=1)] = "elt-operator"
+    """The replica's name, from the variable POD_NAME."""
 
     @property
     def limits(self) -> Limits:

@@ -326,6 +326,8 @@ class Operator:
     """Where it finds the API server; the real place when empty."""
     settings: dict[str, str] = field(default_factory=dict)
     """Environment variables, without their prefix."""
+    identity: str = "elt-operator"
+    """Its name as a replica."""
     process: subprocess.Popen[bytes] | None = None
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="elt-e2e-")))
 
@@ -347,6 +349,8 @@ class Operator:
             "ELT_OPERATOR_WATCH_NAMESPACES": self.namespace,
             "ELT_OPERATOR_HEALTH_PORT": "0",
             "ELT_OPERATOR_WORKERS": "4",
+            "ELT_OPERATOR_LOG_FORMAT": "text",
+            "POD_NAME": self.identity,
             **{f"ELT_OPERATOR_{name}": value for name, value in self.settings.items()},
         }
 
@@ -367,6 +371,18 @@ class Operator:
             with suppress(ProcessLookupError):
                 self.process.kill()
             self.process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self.process
+        self.process.send_signal(number)
+
+    def wait_for_line(self, words: str, timeout: int = 30) -> None:
+        """Wait until its log says this."""
+        deadline = time.monotonic() + timeout
+        while words not in self.log():
+            assert time.monotonic() < deadline, f"{words!r} is not in its log after {timeout} s:\n{self.log()[-3000:]}"
+            time.sleep(0.1)  # a log has no watch
 
     def restart(self) -> None:
         """Kill it and start it again."""

@@ -226,6 +226,24 @@ def definition(kind: Kind) -> Json:
     }
 
 
+def fields(schema: Json, path: str = "") -> set[str]:
+    """Return the paths of all fields of a schema, such as ``spec.env[].name``."""
+    found: set[str] = set()
+    for name, field in schema.get("properties", {}).items():
+        below = f"{path}.{name}".lstrip(".")
+        found |= {below} | fields(field, below)
+    if "items" in schema:
+        found |= fields(schema["items"], f"{path}[]")
+    return found
+
+
+def fields_of(kind: Kind) -> set[str]:
+    """Return the fields that a Pipeline's or Job's spec and status have in this version."""
+    (version,) = definition(kind)["spec"]["versions"]
+    whole = fields(version["schema"]["openAPIV3Schema"])
+    return {field for field in whole if field.startswith(("spec.", "status."))}
+
+
 def files() -> dict[str, str]:
     """Return the content of each file below ``crds/`` by its name."""
     return {

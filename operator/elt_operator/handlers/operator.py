@@ -2,20 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import aiohttp
 import kopf
 
-from elt_operator.api import names
+from elt_operator.api import crd, names
 from elt_operator.core.situation import Key
-from elt_operator.handlers import stateless, watches
+from elt_operator.handlers import stateless, watches, web
 from elt_operator.kube.audit import Audit
 from elt_operator.kube.cache import Cache
-from elt_operator.kube.client import Client
+from elt_operator.kube.client import ApiError, Client
 from elt_operator.kube.cluster import LiveCluster
+from elt_operator.kube.lease import Lease
+from elt_operator.kube.metrics import Metrics, State
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
 from elt_operator.settings import Settings
@@ -24,6 +29,11 @@ logger = logging.getLogger(__name__)
 
 _CRD_RETRY_SECONDS: Final = 5.0
 _RESTART_SECONDS: Final = 2.0
+_FIELDS_TOLD: Final = 5
+_LONGEST_WITHOUT_WATCHES: Final = 120.0
+_LONGEST_WITHOUT_AUDIT: Final = 1800.0
+"""An API server that is away for a while is no reason to restart; the audit is tried again every few seconds."""
+_LONGEST_WITHOUT_LEASE_LOOK: Final = 60.0
 
 
 def now() -> datetime:
@@ -31,38 +41,136 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def exact_now() -> datetime:
+    """Return the present with its microseconds, as a Lease has it."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Leadership:
+    """Whether it is on this replica to act: it holds the Lease, and has listed everything since it got it."""
+
+    lease: Lease | None
+    """``None``: it is the only replica."""
+    audited_term: int = 0
+
+    def acts(self) -> bool:
+        """Return whether this replica acts now."""
+        return self.lease is None or (self.lease.holds() and self.audited_term == self.lease.term)
+
+    def may_write(self) -> bool:
+        """Return whether a write may be sent now."""
+        return self.lease is None or self.lease.holds()
+
+    async def prepare(self, audit: Audit) -> None:
+        """List everything each time that the Lease becomes ours, for ever; that has every Pipeline looked at."""
+        if self.lease is None:
+            return
+        while True:
+            await self.lease.changed.wait()
+            self.lease.changed.clear()
+            term = self.lease.term
+            await audit.watching.wait()
+            await audit.until_done()
+            self.audited_term = term
+            audit.wake_all()
+
+
 async def run(settings: Settings) -> None:
     """Look after all Pipelines until SIGTERM or SIGINT."""
-    async with await Client.connect() as client:
+    async with await Client.connect() as client, client.another() as for_lease:
         await _until_served(client)
-        cache = Cache()
+        metrics, cache = Metrics(), Cache()
+        client.count = metrics.count_request
         queue: WorkQueue[Key] = WorkQueue()
         cluster = LiveCluster.behind(client)
-        audit = Audit(cluster, cache, queue, settings.namespaces, settings.audit_seconds)
-        # Nothing is decided before everything was listed: a run that is not known yet would be made again.
-        await audit.until_done()
-        reconciler = Reconciler(cluster, cache, queue, now, settings.limits)
-        # kopf ends the tasks that start after it; so these start before.
-        async with _background(reconciler, audit, settings):
+        audit = Audit(
+            cluster, cache, queue, settings.namespaces, settings.audit_seconds, restarted=metrics.count_watch_restart
+        )
+        lease = (
+            Lease(for_lease, settings.lease_namespace, settings.identity, exact_now)
+            if settings.lease_namespace
+            else None
+        )
+        leadership = Leadership(lease)
+        client.may_write = leadership.may_write
+        metrics.registry.register(State(cache, queue, leadership.acts, pipelines=settings.pipeline_metrics))
+        reconciler = Reconciler(cluster, cache, queue, now, settings.limits, metrics, leadership.acts)
+        live, ready = _checks(audit, lease, settings)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                web.serving(settings.health_port, live=live, ready=ready, metrics=metrics.text)
+            )
+            # Nothing is decided before everything was listed: a run that is not known yet would be made again.
+            await audit.until_done()
+            # kopf ends the tasks that start after it; so these start before.
+            await stack.enter_async_context(_background(reconciler, audit, leadership, settings))
             await _watch(client, audit, settings)
+        if lease:
+            await lease.release()
         queue.close()
 
 
+def _checks(audit: Audit, lease: Lease | None, settings: Settings) -> tuple[dict[str, web.Check], dict[str, web.Check]]:
+    """Return what /livez and what /readyz ask."""
+    begun = time.monotonic()
+    missed_since: list[float] = []
+
+    def watches_alive() -> str:
+        running = sum(1 for task in asyncio.all_tasks() if task.get_name().startswith("watcher for "))
+        expected = len(watches.KINDS) * len(settings.namespaces or [""])
+        if running >= expected:
+            missed_since.clear()
+            return ""
+        missed_since[1:] = []
+        if not missed_since:
+            missed_since.append(time.monotonic())
+        gone = time.monotonic() - missed_since[0]
+        return f"{running} of {expected} watches run, for {gone:.0f} s" if gone > _LONGEST_WITHOUT_WATCHES else ""
+
+    def audited() -> str:
+        age = time.monotonic() - (audit.finished_at[0] if audit.finished_at else begun)
+        longest = max(3 * settings.audit_seconds, _LONGEST_WITHOUT_AUDIT)
+        return f"the last audit ended {age:.0f} s ago" if age > longest else ""
+
+    def lease_looked_at() -> str:
+        age = time.monotonic() - lease.tried_at if lease else 0.0
+        return f"the Lease was last looked at {age:.0f} s ago" if age > _LONGEST_WITHOUT_LEASE_LOOK else ""
+
+    def synced() -> str:
+        if not audit.finished_at:
+            return "not everything is listed yet"
+        return "" if audit.watching.is_set() else "not all watches run yet"
+
+    live: dict[str, web.Check] = {"watches": watches_alive, "audit": audited, "lease": lease_looked_at}
+    return live, {"caches": synced}
+
+
 async def _until_served(client: Client) -> None:
-    """Return once the API server serves our resources, and say until then how to install them."""
-    while missing := await client.unserved([names.PIPELINES, names.JOBS]):
-        logger.error(
-            "waiting: the API server does not serve %s of %s; install the CustomResourceDefinitions with "
-            "`kubectl apply --server-side -f crds/`",
-            " and ".join(missing),
-            names.API_VERSION,
-        )
+    """Return once the API server serves our resources as this version needs them, and say until then what to do."""
+    needed = {kind.plural: crd.fields_of(kind) for kind in crd.KINDS}
+    while True:
+        try:
+            missing = await client.unserved(needed)
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            logger.warning("waiting: the API server does not answer: %s: %s", type(error).__name__, error)
+        else:
+            if not missing:
+                return
+            logger.error(
+                "waiting: the API server does not serve what this version needs of %s: %s. Renew the "
+                "CustomResourceDefinitions: `kubectl apply --server-side -f crds/`, or with Helm `crds.enabled=true`",
+                names.API_VERSION,
+                ", ".join(missing[:_FIELDS_TOLD]) + (", …" if len(missing) > _FIELDS_TOLD else ""),
+            )
         await asyncio.sleep(_CRD_RETRY_SECONDS)
 
 
 @asynccontextmanager
-async def _background(reconciler: Reconciler, audit: Audit, settings: Settings) -> AsyncIterator[None]:
-    """Run the workers and the audit for as long as the context lasts."""
+async def _background(
+    reconciler: Reconciler, audit: Audit, leadership: Leadership, settings: Settings
+) -> AsyncIterator[None]:
+    """Run the workers, the audit and the Lease for as long as the context lasts."""
 
     async def tell() -> None:
         await audit.watching.wait()
@@ -73,9 +181,14 @@ async def _background(reconciler: Reconciler, audit: Audit, settings: Settings) 
         await audit.watching.wait()
         await reconciler.queue.work(reconciler.look_at)
 
-    tasks = [asyncio.create_task(work(), name=f"worker {n}") for n in range(settings.workers)]
-    tasks.append(asyncio.create_task(tell(), name="tell"))
-    tasks.append(asyncio.create_task(audit.repeat(), name="audit"))
+    started: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
+        *((f"worker {n}", work) for n in range(settings.workers)),
+        ("tell", tell),
+        ("audit", audit.repeat),
+        ("leadership", lambda: leadership.prepare(audit)),
+        *([("lease", leadership.lease.keep)] if leadership.lease else []),
+    ]
+    tasks = [asyncio.create_task(do(), name=name) for name, do in started]
     try:
         yield
     finally:
@@ -104,7 +217,6 @@ async def _watch(client: Client, audit: Audit, settings: Settings) -> None:
                 standalone=True,
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
-                liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz" if settings.health_port else None,
             )
         except Exception as error:  # noqa: BLE001 - whatever ends kopf, Pipelines still want to be looked after
             # Not with the traceback, which would be kopf's and says no more than the words do.

@@ -9,6 +9,9 @@ from elt_operator.core.situation import Key
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.queue import WorkQueue
 
+KINDS = ("eltpipelines", "eltjobs", "cronjobs", "jobs", "pods")
+"""What is watched: a stream each, in each namespace or for all of them."""
+
 
 def register(registry: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue[Key]) -> None:
     """Add the handlers to ``registry``. None of them awaits, writes or fails."""

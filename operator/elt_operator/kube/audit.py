@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -40,6 +41,10 @@ class Audit:
     """Paths of the collections that a watch has listed at least once."""
     watching: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once all watches run: from then on no change goes unseen while the API server can be reached."""
+    restarted: Callable[[str], None] = lambda _kind: None
+    """Is told the kind of each watch that had to list anew."""
+    finished_at: list[float] = field(default_factory=list)
+    """When the last audit ended, in monotonic seconds; empty: none has."""
 
     async def once(self) -> None:
         """Make the cache agree with the cluster, then have everything looked at. Quiet Pipelines cost no write."""
@@ -50,6 +55,11 @@ class Audit:
             async for job in self.cluster.finished(place):
                 found.setdefault(job.key, {})[job.uid] = job
         self.cache.history = found
+        self.wake_all()
+        self.finished_at[:] = [time.monotonic()]
+
+    def wake_all(self) -> None:
+        """Have every Pipeline looked at."""
         for key in self.cache.all_keys():
             self.queue.add(key)
 
@@ -71,6 +81,8 @@ class Audit:
         """
         for kind, (root, plural, _) in LISTED.items():
             if path.startswith(f"{root}/") and path.endswith(f"/{plural}"):
+                if path in self._watched:
+                    self.restarted(kind)
                 self._relisted.add(kind)
                 self._wake.set()
                 self._watched.add(path)

@@ -1,6 +1,6 @@
 """The cache: snapshots of what the watches last told, by Pipeline. It may make us look; it never proves an absence."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -45,6 +45,11 @@ class Store(Generic[S]):
     def of(self, key: Key) -> list[S]:
         """Return what belongs to the Pipeline ``key``."""
         return list(self._by_key.get(key, {}).values())
+
+    def all(self) -> Iterator[S]:
+        """Yield everything."""
+        for of_key in self._by_key.values():
+            yield from of_key.values()
 
     def keys(self) -> set[Key]:
         """Return the Pipelines that anything here belongs to."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, TypeVar
 
@@ -19,7 +20,7 @@ class WorkQueue(Generic[K]):
 
     def __init__(self) -> None:
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._waiting: set[K] = set()
+        self._waiting: dict[K, float] = {}
         self._working: set[K] = set()
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -30,12 +31,22 @@ class WorkQueue(Generic[K]):
         """Whether nothing waits to be looked at, and nothing but the caller's own key is being looked at."""
         return not self._waiting and len(self._working) <= 1
 
+    @property
+    def depth(self) -> int:
+        """How many keys wait to be looked at."""
+        return len(self._waiting)
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when the first of them has waited, in monotonic seconds; ``None``: none waits."""
+        return next(iter(self._waiting.values()), None)
+
     def add(self, key: K) -> None:
         """Have ``key`` looked at as soon as a worker is free."""
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
-            self._waiting.add(key)
+            self._waiting[key] = time.monotonic()
             self._ready.put_nowait(key)
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -68,7 +79,7 @@ class WorkQueue(Generic[K]):
         """Call ``look_at`` for each key as it comes, for ever; ``look_at`` handles its own errors."""
         while True:
             key = await self._ready.get()
-            self._waiting.discard(key)
+            self._waiting.pop(key, None)
             self._working.add(key)
             try:
                 await look_at(key)

@@ -28,12 +28,13 @@ from elt_operator.core.plan import (
     plan,
 )
 from elt_operator.core.situation import Job, Key, Limits, Pipeline, Refusal, Situation
-from elt_operator.errors import Refused, Stale
+from elt_operator.errors import NotLeading, Refused, Stale
 from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import ApiError
 from elt_operator.kube.cluster import Cluster
 from elt_operator.kube.gather import from_cache, gather
+from elt_operator.kube.metrics import Metrics
 from elt_operator.kube.queue import LONGEST_BACK_OFF_SECONDS, WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -81,11 +82,23 @@ class Reconciler:
     clock: Callable[[], datetime]
     """The present, an aware UTC time in whole seconds."""
     limits: Limits
+    metrics: Metrics = field(default_factory=Metrics)
+    leads: Callable[[], bool] = lambda: True
+    """Whether it is on us to act."""
     _put_off: dict[Key, datetime] = field(default_factory=dict)
     """Since when writes that only people wait for are put off."""
 
     async def look_at(self, key: Key) -> None:
-        """Reconcile ``key``; whatever goes wrong is tried again, later and later."""
+        """Reconcile ``key``; whatever goes wrong is tried again, later and later.
+
+        A standby does nothing: when the Lease becomes ours, every Pipeline is looked at.
+        """
+        if not self.leads():
+            return
+        with self.metrics.reconcile.time():
+            await self._reconcile(key)
+
+    async def _reconcile(self, key: Key) -> None:
         try:
             wanted = await self._plan(key)
             await self._carry_out(wanted.actions)
@@ -96,6 +109,8 @@ class Reconciler:
         except Stale as stale:
             logger.debug("%s: looking again: %s", key, stale)
             self.queue.add_after(key, self.queue.back_off_seconds(key))
+        except NotLeading:
+            logger.info("%s: left to the replica that holds the Lease now", key)
         except _OUTAGES as error:
             seconds = self.queue.back_off_seconds(key)
             logger.warning("%s: trying again in %.1f s: %s: %s", key, seconds, type(error).__name__, error)
@@ -172,6 +187,7 @@ class Reconciler:
         version = pipeline.resource_version
         body = await self.cluster.write_pipeline_status(pipeline.key.namespace, name, version, patch)
         self.cache.pipelines.take(body)
+        self.metrics.slots_skipped.inc((action.status.skipped_slots or 0) - (pipeline.status.skipped_slots or 0))
         await self._tell(pipeline, action.events)
 
     async def _create_run(self, action: CreateRun) -> None:
@@ -186,7 +202,8 @@ class Reconciler:
             raise
         self.cache.refusals.pop(job.uid, None)
         self.cache.runs.take(body)
-        logger.info("Job %s/%s: run %s created", job.key.namespace, job.name, body["metadata"]["name"])
+        self.metrics.queue_wait.observe(max(0.0, (self.clock() - job.created).total_seconds()))
+        _log(job, "run %s created", body["metadata"]["name"])
 
     async def _create_job(self, action: CreateJob) -> None:
         slot, made = action.slot, self.cache.slot_jobs.setdefault(action.slot.key, {})
@@ -277,9 +294,17 @@ class Reconciler:
         written = snapshots.job(body)
         if written and written.ended:
             self.cache.last_ended[job.key] = written
+            self._count_end(written)
         self.cache.jobs.take(body)
-        logger.info("Job %s/%s: %s, %s: %s", namespace, job.name, status.phase, status.reason, _said(status))
+        _log(job, "%s, %s: %s", status.phase, status.reason, _said(status), reason=status.reason)
         await self._tell(job, action.events)
+
+    def _count_end(self, job: Job) -> None:
+        status = job.status
+        self.metrics.jobs_ended.labels(status.phase.value, status.reason).inc()
+        if status.start_time and status.end_time:
+            seconds = (status.end_time - status.start_time).total_seconds()
+            self.metrics.run_duration.labels(status.phase.value).observe(max(0.0, seconds))
 
     async def _tell(self, about: Job | Pipeline, events: Sequence[Event]) -> None:
         """Post events; nothing depends on them, so one that cannot be posted is only logged."""
@@ -295,6 +320,13 @@ class Reconciler:
             self.cache.jobs.forget(uid)
         if body is not None:
             self.cache.jobs.take(body)
+
+
+def _log(job: Job, message: str, *arguments: object, reason: str = "") -> None:
+    """Tell of a change of a Job's state, for people and for what collects logs."""
+    fields = {"namespace": job.key.namespace, "pipeline": job.key.pipeline, "job": job.name}
+    extra = {**fields, **({"reason": reason} if reason else {})}
+    logger.info(f"Job %s/%s: {message}", job.key.namespace, job.name, *arguments, extra=extra)
 
 
 def _said(status: Any) -> str:
