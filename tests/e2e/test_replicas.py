@@ -18,7 +18,6 @@ def replicas(namespace: Namespace, no_operator: None) -> Iterator[tuple[Operator
     """Two replicas with the rights of the installed one; the first one acts."""
     settings = {"LEASE_NAMESPACE": "elt-operator"}
     first, second = (Operator(namespace.name, settings=settings, identity=name) for name in ("first", "second"))
-    first.start()
     first.wait_for_line(ACTS)
     second.start()
     second.wait_for_line("looking after")
@@ -58,7 +57,6 @@ def test_the_standby_does_nothing_until_the_other_one_is_killed(
     assert seconds_until(namespace, "after") <= 20
     assert namespace.wait("after", ended)["status"]["phase"] == "COMPLETE"
     assert runs_of(namespace) == {"before": 1, "after": 1}
-    first.start()
 
 
 def test_one_that_ends_in_peace_is_followed_at_once(namespace: Namespace, replicas: tuple[Operator, Operator]) -> None:
