@@ -1,14 +1,13 @@
 """Schedules: a CronJob keeps the time, each of its slots becomes a Job or is skipped and said so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
 from e2e.clock import DAILY, day, minutes_from_now, now, sleep_until, text
-from e2e.world import Body, Namespace, Operator, Refused, batch, ended, kubectl, phase, reason
+from e2e.world import Body, Namespace, Operator, Refused, batch, ended, kubectl, reason
 
 TIMES = 'echo "at ${ELT_SCHEDULED_TIME-} from ${ELT_INTERVAL_START-} to ${ELT_INTERVAL_END-}"'
 
@@ -218,7 +217,7 @@ def test_jobs_of_the_schedule_are_known_by_their_label(namespace: Namespace) -> 
 # --- minute by minute
 
 
-def times(namespace: Namespace, pipeline: str) -> dict[str, Any]:
+def times(namespace: Namespace, pipeline: str) -> dict[str, str]:
     """Return the scheduled times of a Pipeline's Jobs, and their phases."""
     jobs = [job for job in namespace.jobs() if job["spec"]["pipelineName"] == pipeline]
     for job in jobs:
@@ -226,32 +225,45 @@ def times(namespace: Namespace, pipeline: str) -> dict[str, Any]:
         assert job["metadata"]["name"] == f"{pipeline}-{minute}"
         start, end = (job["spec"]["trigger"][name] for name in ("intervalStart", "intervalEnd"))
         assert datetime.fromisoformat(end) - datetime.fromisoformat(start) == timedelta(minutes=1)
-    return {job["spec"]["trigger"]["scheduledTime"]: job["status"]["phase"] for job in jobs}
+    return {str(job["spec"]["trigger"]["scheduledTime"]): str(job["status"]["phase"]) for job in jobs}
 
 
-@pytest.mark.alone
-@pytest.mark.timeout(580)
-def test_minute_by_minute(namespace: Namespace, operator: Operator) -> None:
-    """Four Pipelines each minute; the operator is killed over one slot, and over two.
+SPECS: dict[str, Body] = {
+    "steady": {},
+    "slow": {"script": '[ "$ELT_RUN_NUMBER" != 1 ] || sleep 75'},
+    "hasty": {"startingDeadlineSeconds": 10},
+    "paused": {},
+    "lenient": {"startingDeadlineSeconds": 45},
+}
+
+
+def apply(namespace: Namespace, names: Iterable[str], *, suspend: bool) -> None:
+    """Apply Pipelines that fire each minute, and wait until their schedules are in place, or suspended."""
+    for name in names:
+        namespace.pipeline(name, schedule="* * * * *", suspend=suspend, **SPECS[name])
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: wait_for(namespace, "Suspended" if suspend else "Accepted", name), names))
+
+
+def six_minutes(namespace: Namespace, operator: Operator) -> list[datetime]:
+    """Let six slots pass, and return their times. The operator is killed over one of them, and over two.
 
     minute      1        2        3        4        5        6
     operator    up       up       |-down-| up   |----down----| up
     steady      runs     runs     runs, late runs   skipped  runs, late
     slow        runs for 75 s, the next one waits
-    hasty       startingDeadlineSeconds: 10: both slots over which the operator is away are skipped
+    hasty       startingDeadlineSeconds: 10: the slots over which the operator is away are skipped
+    paused      runs     |---suspended---| runs     skipped  runs, late
+    lenient     the same with startingDeadlineSeconds: 45: when it is resumed, the third slot still runs
     """
     operator.start()
     if now().second > 40:
         sleep_until(minutes_from_now(1))
     slots = [minutes_from_now(number) for number in range(1, 7)]
-    every_minute: Body = {"schedule": "* * * * *", "pod": {"terminationGracePeriodSeconds": 1}}
-    namespace.pipeline("steady", **every_minute)
-    namespace.pipeline("slow", script='[ "$ELT_RUN_NUMBER" != 1 ] || sleep 75', **every_minute)
-    namespace.pipeline("hasty", startingDeadlineSeconds=10, **every_minute)
-    for name in ("steady", "slow", "hasty"):
-        wait_for(namespace, "Accepted", name)
-    texts = [text(slot) for slot in slots]
+    apply(namespace, SPECS, suspend=False)
 
+    sleep_until(slots[0] + timedelta(seconds=20))
+    apply(namespace, ["paused", "lenient"], suspend=True)
     sleep_until(slots[1] + timedelta(seconds=8))
     waiting = namespace.get(f"slow-{int(slots[1].timestamp()) // 60}")
     assert (waiting["status"]["phase"], waiting["status"]["reason"]) == ("QUEUED", "PipelineBusy")
@@ -259,28 +271,35 @@ def test_minute_by_minute(namespace: Namespace, operator: Operator) -> None:
     operator.kill()
     sleep_until(slots[2] + timedelta(seconds=20))
     operator.start()
+    sleep_until(slots[2] + timedelta(seconds=30))
+    apply(namespace, ["paused", "lenient"], suspend=False)
     sleep_until(slots[3] + timedelta(seconds=30))
     operator.kill()
     sleep_until(slots[5] + timedelta(seconds=20))
     operator.start()
     sleep_until(slots[5] + timedelta(seconds=40))
-    for name in ("steady", "slow", "hasty"):
-        namespace.pipeline(name, **{**every_minute, "suspend": True})
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda name: wait_for(namespace, "Suspended", name), ("steady", "slow", "hasty")))
+    apply(namespace, SPECS, suspend=True)
     namespace.until(lambda: namespace.slots() == [] and all(ended(job) for job in namespace.jobs()))
+    return slots
 
-    done = [one for one in texts if one != texts[4]]
-    assert times(namespace, "steady") == dict.fromkeys(done, "COMPLETE")
-    assert times(namespace, "slow") == dict.fromkeys(done, "COMPLETE")
-    assert times(namespace, "hasty") == dict.fromkeys([texts[0], texts[1], texts[3]], "COMPLETE")
-    skipped = {name: namespace.get(name, "eltpipelines")["status"].get("skippedSlots") for name in ("steady", "slow")}
-    assert skipped == {"steady": 1, "slow": 1}
-    (words,) = told(namespace, "steady")
-    assert words == (
-        f"The slot of {texts[4]} became no Job: it was seen only after the next one ({texts[5]}) had come; "
-        "the newest runs."
-    )
+
+@pytest.mark.alone
+@pytest.mark.timeout(580)
+def test_minute_by_minute(namespace: Namespace, operator: Operator) -> None:
+    first, second, third, fourth, fifth, sixth = (text(slot) for slot in six_minutes(namespace, operator))
+
+    done = {name: times(namespace, name) for name in SPECS}
+    assert done == {
+        "steady": dict.fromkeys([first, second, third, fourth, sixth], "COMPLETE"),
+        "slow": dict.fromkeys([first, second, third, fourth, sixth], "COMPLETE"),
+        "hasty": dict.fromkeys([first, second, fourth], "COMPLETE"),
+        "paused": dict.fromkeys([first, fourth, sixth], "COMPLETE"),
+        "lenient": dict.fromkeys([first, third, fourth, sixth], "COMPLETE"),
+    }
+    counted = [name for name in SPECS if name != "hasty"]
+    skipped = {name: namespace.get(name, "eltpipelines")["status"].get("skippedSlots") for name in counted}
+    assert skipped == dict.fromkeys(counted, 1)
+    because = f"it was seen only after the next one ({sixth}) had come; the newest runs."
+    assert told(namespace, "steady") == [f"The slot of {fifth} became no Job: {because}"]
     assert any("startingDeadlineSeconds: 10" in words for words in told(namespace, "hasty"))
     assert "Traceback" not in operator.log()
-    assert phase("COMPLETE")(namespace.get(f"slow-{int(slots[1].timestamp()) // 60}"))
