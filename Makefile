@@ -105,6 +105,11 @@ manifests: ## Make manifests/install/*.yaml from the chart (needs Go the first t
 gitops: setup ## Make the patch for Argo CD from its scripts
 	@made=$$($(BIN)/python gitops/argo-cd/generate.py); echo "$$made" > gitops/argo-cd/argocd-cm-patch.yaml
 
+.PHONY: sbom
+sbom: setup ## Write what the operator's image is made of (CycloneDX): elt-operator.cdx.json
+	@$(BIN)/uv tool run --quiet --from 'cyclonedx-bom==7.5.0' cyclonedx-py requirements requirements/runtime.lock \
+	  --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file elt-operator.cdx.json
+
 .PHONY: verify
 verify: check crds manifests gitops chart ## Check everything, the chart too, and that generated files are up to date
 	@git diff --exit-code -- crds charts/elt-operator/files/crds manifests/install gitops
