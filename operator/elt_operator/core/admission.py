@@ -135,7 +135,7 @@ def unreadable_pipeline(situation: Situation, job: Job) -> Hold | None:
 
 def earlier_job(situation: Situation, job: Job) -> Hold | None:
     """Another Job of the Pipeline comes first. Only the one just before is named: so the words stay true."""
-    before = concurrency.earlier(situation, job)
+    before = situation.before(job)
     if not before:
         return None
     return Hold(Reason.PIPELINE_BUSY, f"The Job waits until Job {before.name} of the same Pipeline has ended.")

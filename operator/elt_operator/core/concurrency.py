@@ -8,26 +8,11 @@ def _policy(situation: Situation) -> str:
     return spec.concurrency_policy if spec else "Queue"
 
 
-def _present(situation: Situation) -> list[Job]:
-    """Return the Jobs that nobody has deleted, the oldest first."""
-    return [job for job in situation.jobs if not job.deleting]
-
-
-def earlier(situation: Situation, job: Job) -> Job | None:
-    """Return the Job just before ``job``; ``None`` when it is the oldest."""
-    before: Job | None = None
-    for other in situation.jobs:
-        if other.uid == job.uid:
-            return before
-        before = other
-    return None
-
-
 def forbidden_by(situation: Situation, job: Job) -> Job | None:
     """Return the active Job because of which ``job`` may not wait (``Forbid``); ``None`` when it may."""
     if _policy(situation) != "Forbid":
         return None
-    first = _present(situation)[0]
+    first = situation.present_jobs[0]
     return None if first.uid == job.uid else first
 
 
@@ -35,5 +20,5 @@ def replaced_by(situation: Situation, job: Job) -> Job | None:
     """Return the newest Job, which takes the place of all others (``Replace``); ``None`` when ``job`` keeps its own."""
     if _policy(situation) != "Replace":
         return None
-    newest = _present(situation)[-1]
+    newest = situation.present_jobs[-1]
     return None if newest.uid == job.uid else newest

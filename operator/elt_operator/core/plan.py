@@ -142,13 +142,14 @@ def _about_lost(situation: Situation, job: Job) -> Iterator[Action]:
         yield _write(job, status.lost(job, situation.now))
 
 
-def _about_waiting(situation: Situation, job: Job) -> Action:
-    """Return what to do about a Job that was never started."""
+def _about_waiting(situation: Situation, job: Job) -> Iterator[Action]:
+    """Yield what to do about a Job that was never started."""
     if refusal := admission.first_refusal(situation, job):
-        return _write(job, status.refused(job, refusal, situation.now))
-    if hold := admission.first_hold(situation, job):
-        return _write(job, status.queued(job, hold.reason, hold.message, situation.now))
-    return _start(situation, job)
+        yield _write(job, status.refused(job, refusal, situation.now))
+    elif not (hold := admission.first_hold(situation, job)):
+        yield _start(situation, job)
+    elif not status.says(job, hold.reason, hold.message):  # a thousand may wait: most have said why
+        yield _write(job, status.queued(job, hold.reason, hold.message, situation.now))
 
 
 def _about(situation: Situation, job: Job) -> Iterator[Action]:
@@ -164,7 +165,7 @@ def _about(situation: Situation, job: Job) -> Iterator[Action]:
     elif job.status.task_name:
         yield from _about_lost(situation, job)
     else:
-        yield _about_waiting(situation, job)
+        yield from _about_waiting(situation, job)
 
 
 def _about_strays(situation: Situation) -> Iterator[Action]:

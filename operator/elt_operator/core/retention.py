@@ -10,7 +10,7 @@ from elt_operator.core.situation import FinishedJob, Run, Situation
 def _due_at(situation: Situation, run: Run) -> datetime | None:
     """Return when ``run`` may go; ``None`` while it is not over, its number not recorded, or its Job not ended."""
     recorded = situation.pipeline.status.last_run_number if situation.pipeline else run.number
-    if run.gone or run.job_uid in {job.uid for job in situation.jobs}:
+    if run.gone or situation.job_of(run):
         return None
     if not outcome.is_over(run, situation.pods_of(run)) or run.number > (recorded or 0):
         return None

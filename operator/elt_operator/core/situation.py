@@ -6,6 +6,8 @@ Snapshots hold the few fields that decisions need; kube/snapshots.py makes them 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+from itertools import pairwise
 
 from elt_operator.api.job import TERMINAL_PHASES, JobSpec, JobStatus
 from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
@@ -299,14 +301,43 @@ class Situation:
     live_jobs: Mapping[str, Job | None] = field(default_factory=dict)
     """Jobs that are in the cache no more, by UID; ``None``: there is none."""
 
+    # Indexes: a Pipeline may have a thousand Jobs that wait, and as many runs that are kept.
+
+    @cached_property
+    def _runs_by_job(self) -> Mapping[str, Run]:
+        return {run.job_uid: run for run in sorted(self.runs, key=lambda run: run.number, reverse=True)}
+
+    @cached_property
+    def _pods_by_run(self) -> Mapping[str, list[Pod]]:
+        by_run: dict[str, list[Pod]] = {}
+        for pod in sorted(self.pods, key=lambda pod: (pod.created, pod.name)):
+            by_run.setdefault(pod.run_name, []).append(pod)
+        return by_run
+
+    @cached_property
+    def _jobs_by_uid(self) -> Mapping[str, Job]:
+        return {job.uid: job for job in self.jobs}
+
+    @cached_property
+    def _predecessors(self) -> Mapping[str, Job]:
+        return {job.uid: before for before, job in pairwise(self.jobs)}
+
+    @cached_property
+    def present_jobs(self) -> Sequence[Job]:
+        """The Jobs that nobody has deleted, the oldest first."""
+        return [job for job in self.jobs if not job.deleting]
+
+    def before(self, job: Job) -> Job | None:
+        """Return the Job just before ``job``; ``None`` when it is the oldest."""
+        return self._predecessors.get(job.uid)
+
     def run_of(self, job: Job) -> Run | None:
         """Return the run that carries out ``job``; the first one, should there ever be more."""
-        runs = sorted((run for run in self.runs if run.job_uid == job.uid), key=lambda run: run.number)
-        return runs[0] if runs else None
+        return self._runs_by_job.get(job.uid)
 
     def job_of(self, run: Run) -> Job | None:
         """Return the Job that ``run`` carries out; ``None`` when it is not among those that have not ended."""
-        return next((job for job in self.jobs if job.uid == run.job_uid), None)
+        return self._jobs_by_uid.get(run.job_uid)
 
     def log_of(self, pod: Pod) -> PodLog | None:
         """Return the end of a pod's log as well as it is known; ``None`` when it was not read."""
@@ -315,5 +346,4 @@ class Situation:
 
     def pods_of(self, run: Run) -> list[Pod]:
         """Return the pods of ``run``, the oldest first."""
-        pods = (pod for pod in self.pods if pod.run_name == run.name)
-        return sorted(pods, key=lambda pod: (pod.created, pod.name))
+        return self._pods_by_run.get(run.name, [])

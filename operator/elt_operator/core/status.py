@@ -52,6 +52,17 @@ def _job_conditions(job: Job, phase: Phase, reason: Reason, message: str, now: d
     return transitioned(job.status.conditions or [], current)
 
 
+def says(job: Job, reason: Reason, message: str) -> bool:
+    """Return whether the status of ``job`` says that it waits, and why, already."""
+    told = job.status
+    return (
+        told.phase is Phase.QUEUED
+        and told.reason == reason
+        and told.observed_generation == job.generation
+        and [condition.message for condition in (told.conditions or [])[:1]] == [_shortened(message)]
+    )
+
+
 def queued(job: Job, reason: Reason, message: str, now: datetime) -> JobStatus:
     """Return the status of a Job that waits."""
     return JobStatus(
