@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,21 +30,19 @@ TUNED: Final = {
 PLANES: Final[dict[str, dict[str, str]]] = {"default": {}, "tuned": TUNED}
 
 
-async def measured(local: Local, parts: list[Part]) -> dict[str, Any]:
-    """Return what each of ``parts`` found, on the cluster that runs."""
-    found = {}
+async def measure(local: Local, parts: list[Part], keep: Callable[[str, Any], None]) -> None:
+    """Have ``keep`` told what each of ``parts`` found, on the cluster that runs."""
     async with await Client.connect() as client:
         bed = Bed(client, local, api_server_of(local))
         for part in parts:
             print(f"{part.name} ({part.plane} control plane)", flush=True)
             start = time.monotonic()
-            found[part.name] = await part.measure(bed)
+            keep(part.name, await part.measure(bed))
             print(f"  took {time.monotonic() - start:.0f} s", flush=True)
-    return found
 
 
-def on_plane(plane: str, parts: list[Part]) -> dict[str, Any]:
-    """Start a cluster whose control plane has the flags of ``plane``; return what is measured on it."""
+def on_plane(plane: str, parts: list[Part], keep: Callable[[str, Any], None]) -> None:
+    """Start a cluster whose control plane has the flags of ``plane``, and measure on it."""
     with environment(PLANES[plane], os.environ), tempfile.TemporaryDirectory(prefix="elt-bench-") as work:  # type: ignore[arg-type]  # os.environ is as good as a dict
         local = Local(Settings.from_environment())
         local.down()
@@ -54,7 +53,7 @@ def on_plane(plane: str, parts: list[Part]) -> dict[str, Any]:
         # Only its rights are needed: the operator that is measured runs beside the cluster, where the kernel counts.
         local.kubectl("scale", "--namespace=elt-operator", "deployment/elt-operator", "--replicas=0")
         with fake_node(local, local.settings.cache, Path(work)):
-            return asyncio.run(measured(local, parts))
+            asyncio.run(measure(local, parts, keep))
 
 
 def main() -> None:
@@ -65,11 +64,15 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     file = FOLDER / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
+
+    def keep(name: str, found: Any) -> None:
+        results[name] = found
+        file.write_text(json.dumps(results, indent=1) + "\n")
+
     for plane in PLANES:
         parts = [PARTS[name] for name in wanted if PARTS[name].plane == plane]
         if parts:
-            results |= on_plane(plane, parts)
-            file.write_text(json.dumps(results, indent=1) + "\n")
+            on_plane(plane, parts, keep)
     report.plots(results, FOLDER)
     print(report.tables(results))
 
