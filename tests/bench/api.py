@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
-from elt_operator.kube.client import Client, Conflict, NotFound
+from elt_operator.kube.client import Client
 
 Body = dict[str, Any]
 Seen = Callable[[str, Body, float], None]
@@ -89,34 +89,40 @@ class Place:
             await session.close()
 
 
+COLLECTIONS: Final = (
+    ("/apis/elt-operator.io/v1alpha1", "eltpipelines"),
+    ("/apis/elt-operator.io/v1alpha1", "eltjobs"),
+    ("/apis/batch/v1", "cronjobs"),
+    ("/apis/batch/v1", "jobs"),
+    ("/api/v1", "pods"),
+    ("/api/v1", "events"),
+)
+"""What a measurement leaves behind, owners first."""
+
+
 @asynccontextmanager
 async def namespace(client: Client, label: str) -> AsyncIterator[Place]:
-    """Make a namespace, and remove it with all that is in it."""
-    name = f"bench-{label}-{uuid.uuid4().hex[:6]}"
-    await client.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    """Make a namespace, and empty it afterwards; it goes with the cluster."""
+    place = Place(client, f"bench-{label}-{uuid.uuid4().hex[:6]}")
+    await client.request("POST", "/api/v1/namespaces", {"metadata": {"name": place.name}})
     try:
-        yield Place(client, name)
+        yield place
     finally:
-        await _remove(client, name)
+        while await _left(place):
+            for path, plural in COLLECTIONS:
+                options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+                with suppress(TimeoutError):  # of many objects; it is asked again
+                    await client.request("DELETE", place.collection(path, plural), options)
+            await asyncio.sleep(1)
 
 
-async def _remove(client: Client, name: str) -> None:
-    """Remove a namespace; its controller is slow, so what there is much of is removed first."""
-    options = {"propagationPolicy": "Background"}
-    with suppress(NotFound):
-        await client.request("DELETE", f"/apis/elt-operator.io/v1alpha1/namespaces/{name}/eltpipelines", options)
-        await client.request("DELETE", f"/apis/elt-operator.io/v1alpha1/namespaces/{name}/eltjobs", options)
-    await client.request("DELETE", f"/apis/batch/v1/namespaces/{name}/cronjobs", options)
-    await client.request("DELETE", f"/apis/batch/v1/namespaces/{name}/jobs", options)
-    await client.request("DELETE", f"/api/v1/namespaces/{name}/pods", {"gracePeriodSeconds": 0})
-    while True:
-        with suppress(Conflict):
-            try:
-                await client.request("DELETE", f"/api/v1/namespaces/{name}")
-                await client.request("GET", f"/api/v1/namespaces/{name}")
-            except NotFound:
-                return
-        await asyncio.sleep(0.5)
+async def _left(place: Place) -> bool:
+    """Return whether there is anything in a namespace."""
+    for path, plural in COLLECTIONS:
+        page = await place.client.request("GET", place.collection(path, plural), limit="1")
+        if page["items"]:
+            return True
+    return False
 
 
 @dataclass(frozen=True)
