@@ -158,7 +158,7 @@ def test_kubectl_can_start_it_now(namespace: Namespace) -> None:
 
     job = namespace.wait("now", ended)
     assert job["spec"]["trigger"] == {"type": "Manual"}
-    assert job["status"]["logTail"] == "at  from  to"
+    assert job["status"]["logTail"] == "at  from  to "
     namespace.until(lambda: namespace.slots() == [])
     assert [run["metadata"]["name"] for run in namespace.runs()] == ["weather-r1"]
 
