@@ -10,10 +10,12 @@ from e2e.world import Namespace, Operator, kubectl
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: runs while no other operator looks after the cluster")
+    config.addinivalue_line("markers", "long: takes minutes, so it is begun first")
     config.addinivalue_line("markers", "serial: has the whole cluster for itself")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     if items and "KUBECONFIG" not in os.environ:
         pytest.exit("the tests on the cluster are run by `make e2e`, which brings it up and sets KUBECONFIG", 2)
 

@@ -155,6 +155,7 @@ async def gone_through(flow: Flow, name: str, strike_at: int = -1, position: str
     return proxy.writes
 
 
+@pytest.mark.long
 @pytest.mark.timeout(580)
 @pytest.mark.parametrize("name", FLOWS)
 async def test_killed_at_each_write(name: str, no_operator: None) -> None:  # noqa: ARG001 - it has to be away
