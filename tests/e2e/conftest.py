@@ -8,6 +8,13 @@ import pytest
 from e2e.world import Namespace, Operator, kubectl
 
 
+LEFT_BY_THE_KILLED = (
+    r"ignore:Exception ignored in. <function _SelectorTransport.__del__:pytest.PytestUnraisableExceptionWarning",
+    r"ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning",
+)
+"""The fault proxy's half of a connection to an operator that is killed may be left to the garbage collector."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: runs while no other operator looks after the cluster")
     config.addinivalue_line("markers", "long: takes minutes, so it is begun first")
@@ -15,6 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for warning in LEFT_BY_THE_KILLED:
+            item.add_marker(pytest.mark.filterwarnings(warning))
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     if items and "KUBECONFIG" not in os.environ:
         pytest.exit("the tests on the cluster are run by `make e2e`, which brings it up and sets KUBECONFIG", 2)
