@@ -7,7 +7,6 @@ import pytest
 
 from e2e.world import Namespace, Operator, kubectl
 
-
 LEFT_BY_THE_KILLED = (
     r"ignore:Exception ignored in. <function _SelectorTransport.__del__:pytest.PytestUnraisableExceptionWarning",
     r"ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning",
