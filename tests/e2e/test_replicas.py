@@ -18,13 +18,17 @@ def replicas(namespace: Namespace, no_operator: None) -> Iterator[tuple[Operator
     """Two replicas with the rights of the installed one; the first one acts."""
     settings = {"LEASE_NAMESPACE": "elt-operator"}
     first, second = (Operator(namespace.name, settings=settings, identity=name) for name in ("first", "second"))
+    first.start()
     first.wait_for_line(ACTS)
     second.start()
     second.wait_for_line("looking after")
     yield first, second
-    for replica in (first, second):
+    for replica in (first, second):  # in peace, so that the next test need not wait for the Lease
         replica.signal(signal.SIGCONT)
-        replica.kill()
+        replica.signal(signal.SIGTERM)
+    for replica in (first, second):
+        assert replica.process
+        replica.process.wait(20)
 
 
 def seconds_until(namespace: Namespace, name: str) -> float:
@@ -72,8 +76,6 @@ def test_one_that_ends_in_peace_is_followed_at_once(namespace: Namespace, replic
     assert time.monotonic() - begun <= 5
     assert namespace.wait("running", ended)["status"]["phase"] == "COMPLETE"
     assert runs_of(namespace) == {"running": 1}
-    first.kill()
-    first.start()
 
 
 def test_one_that_was_frozen_leaves_it_to_the_other(namespace: Namespace, replicas: tuple[Operator, Operator]) -> None:

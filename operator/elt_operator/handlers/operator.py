@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -105,9 +106,7 @@ async def run(settings: Settings) -> None:
             await audit.until_done()
             # kopf ends the tasks that start after it; so these start before.
             await stack.enter_async_context(_background(reconciler, audit, leadership, settings))
-            await _watch(client, audit, settings)
-        if lease:
-            await lease.release()
+            await _watch(client, audit, leadership, settings)
         queue.close()
 
 
@@ -197,7 +196,19 @@ async def _background(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _watch(client: Client, audit: Audit, settings: Settings) -> None:
+async def _end_in_peace(ready: asyncio.Event, stop: asyncio.Event, leadership: Leadership) -> None:
+    """Give up the Lease as soon as we are told to end, then have kopf end; it takes its time."""
+    await ready.wait()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):  # kopf has set its own before it was ready
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    await told.wait()
+    if leadership.lease:
+        await leadership.lease.release()
+    stop.set()
+
+
+async def _watch(client: Client, audit: Audit, leadership: Leadership, settings: Settings) -> None:
     """Run kopf until it is told to stop; start it again when it gives up, with the cache as warm as it was."""
     registry = kopf.OperatorRegistry()
     watches.register(registry, audit.cache, audit.queue)
@@ -208,8 +219,12 @@ async def _watch(client: Client, audit: Audit, settings: Settings) -> None:
         return kopf.AiohttpSession(server=client.server, aiohttp_session=session)
 
     while True:
+        ready, stop = asyncio.Event(), asyncio.Event()
+        ending = asyncio.create_task(_end_in_peace(ready, stop, leadership), name="end in peace")
         try:
             await kopf.operator(
+                ready_flag=ready,
+                stop_flag=stop,
                 registry=registry,
                 settings=stateless.settings(),
                 # Unused without peering; but kopf would make one of the user's name, and the pod's user has none.
@@ -226,3 +241,5 @@ async def _watch(client: Client, audit: Audit, settings: Settings) -> None:
             await asyncio.sleep(_RESTART_SECONDS)
         else:
             return
+        finally:
+            ending.cancel()

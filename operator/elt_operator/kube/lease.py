@@ -42,6 +42,8 @@ class Lease:
         self._valid_until = float("-inf")
         self._seen: tuple[str, str] | None = None
         self._seen_at = float("-inf")
+        self._given_up = False
+        self._told = False
         self.holder = ""
         """Who held it when we last looked."""
         self.term = 0
@@ -56,18 +58,26 @@ class Lease:
         return time.monotonic() < self._valid_until
 
     async def keep(self) -> None:
-        """Try to get it and to hold it, for ever."""
-        while True:
-            held = self.holds()
+        """Try to get it and to hold it, until it is given up."""
+        while not self._given_up:
             try:
                 async with asyncio.timeout(RETRY_SECONDS):
                     await self._try()
             except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 logger.warning("the Lease could not be renewed: %s: %s", type(error).__name__, error)
             self.tried_at = time.monotonic()
-            if held and not self.holds():
-                logger.warning("the Lease is lost, and held by %s; standing by", self.holder or "nobody")
+            self._tell()
             await asyncio.sleep(RETRY_SECONDS * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, not a secret
+
+    def _tell(self) -> None:
+        """Tell of a change; it may have happened while we were frozen."""
+        if self.holds() is self._told or self._given_up:
+            return
+        self._told = self.holds()
+        if self._told:
+            logger.info("%s holds the Lease now", self._identity)
+        else:
+            logger.warning("the Lease is lost, and held by %s; standing by", self.holder or "nobody")
 
     async def _try(self) -> None:
         """Renew it, or take it if it is free."""
@@ -85,7 +95,6 @@ class Lease:
         if not held:
             self.term += 1
             self.changed.set()
-            logger.info("%s holds the Lease now", self._identity)
         self.holder = self._identity
 
     def _alive(self, body: dict[str, Any], spec: dict[str, Any]) -> bool:
@@ -120,7 +129,8 @@ class Lease:
             await self._client.request("PUT", f"{self._collection}/{NAME}", {**body, "spec": wanted})
 
     async def release(self) -> None:
-        """Give it up, so that another replica need not wait; one that is not ours is left as it is."""
+        """Give it up for good, so that another replica need not wait; one that is not ours is left as it is."""
+        self._given_up = True
         if not self.holds():
             return
         self._valid_until = float("-inf")

@@ -122,6 +122,28 @@ async def test_given_up_it_is_free_at_once(world: World) -> None:
     assert (first.holds(), second.holds(), second.term) == (False, True, 1)
 
 
+async def test_given_up_it_is_not_taken_again(world: World) -> None:
+    first = world.replica("first")
+    await world.tick(first)
+
+    await first.release()
+    await first.keep()
+
+    assert world.server.holder == ""
+
+
+async def test_a_loss_is_told_though_it_came_while_frozen(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = world.replica("first"), world.replica("second")
+    await world.tick(first, second)
+    first._tell()
+    await world.tick(second, seconds=16)
+
+    await world.tick(first)
+    first._tell()
+
+    assert "the Lease is lost, and held by second; standing by" in caplog.text
+
+
 async def test_who_does_not_hold_it_gives_up_nothing(world: World) -> None:
     first, second = world.replica("first"), world.replica("second")
     await world.tick(first, second)
