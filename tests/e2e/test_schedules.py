@@ -283,8 +283,7 @@ def six_minutes(namespace: Namespace, operator: Operator) -> list[datetime]:
     return slots
 
 
-@pytest.mark.alone
-@pytest.mark.long
+@pytest.mark.serial  # its times are the clock's, so nothing else may keep the machine busy
 @pytest.mark.timeout(580)
 def test_minute_by_minute(namespace: Namespace, operator: Operator) -> None:
     first, second, third, fourth, fifth, sixth = (text(slot) for slot in six_minutes(namespace, operator))
