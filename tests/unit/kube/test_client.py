@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
+from elt_operator.errors import NotLeading
 from elt_operator.kube.client import LOG_BYTES, ApiError, Client, Conflict, Forbidden, Invalid, NotFound
 
 PAGES = {
@@ -84,3 +85,23 @@ async def test_of_a_long_log_the_end_is_kept(client: Client) -> None:
 
     assert log.endswith("\nlast\n")
     assert "first" not in log
+
+
+async def test_each_request_is_counted_the_one_for_a_log_too(client: Client) -> None:
+    counted: list[tuple[str, int]] = []
+    client.count = lambda verb, code: counted.append((verb, code))
+
+    await client.log("default", "pod-1")
+    with pytest.raises(NotFound):
+        await client.request("PATCH", "/404", {})
+
+    assert counted == [("GET", 200), ("PATCH", 404)]
+
+
+async def test_who_does_not_lead_sends_no_write(client: Client) -> None:
+    client.may_write = lambda: False
+
+    with pytest.raises(NotLeading):
+        await client.request("DELETE", "/404")
+    with pytest.raises(NotFound):
+        await client.request("GET", "/404")
