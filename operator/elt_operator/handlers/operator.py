@@ -112,19 +112,15 @@ async def run(settings: Settings) -> None:
 
 def _checks(audit: Audit, lease: Lease | None, settings: Settings) -> tuple[dict[str, web.Check], dict[str, web.Check]]:
     """Return what /livez and what /readyz ask."""
-    begun = time.monotonic()
-    missed_since: list[float] = []
+    begun = complete_at = time.monotonic()
 
     def watches_alive() -> str:
+        nonlocal complete_at
         running = sum(1 for task in asyncio.all_tasks() if task.get_name().startswith("watcher for "))
         expected = len(watches.KINDS) * len(settings.namespaces or [""])
         if running >= expected:
-            missed_since.clear()
-            return ""
-        missed_since[1:] = []
-        if not missed_since:
-            missed_since.append(time.monotonic())
-        gone = time.monotonic() - missed_since[0]
+            complete_at = time.monotonic()
+        gone = time.monotonic() - complete_at
         return f"{running} of {expected} watches run, for {gone:.0f} s" if gone > _LONGEST_WITHOUT_WATCHES else ""
 
     def audited() -> str:

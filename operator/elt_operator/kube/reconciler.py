@@ -175,7 +175,7 @@ class Reconciler:
             case DeleteJob(finished):
                 await self.cluster.delete_job(finished)
                 self.cache.history.get(finished.key, {}).pop(finished.uid, None)
-                logger.info("%s: Job %s removed (history limits of the Pipeline)", finished.key, finished.name)
+                _log(finished.key, finished.name, "removed (history limits of the Pipeline)")
             case DeleteSlot(pipeline, slot, events):
                 await self.cluster.delete_slot(slot)
                 self.cache.slots.forget(slot.uid)
@@ -203,7 +203,7 @@ class Reconciler:
         self.cache.refusals.pop(job.uid, None)
         self.cache.runs.take(body)
         self.metrics.queue_wait.observe(max(0.0, (self.clock() - job.created).total_seconds()))
-        _log(job, "run %s created", body["metadata"]["name"])
+        _log(job.key, job.name, "run %s created", body["metadata"]["name"])
 
     async def _create_job(self, action: CreateJob) -> None:
         slot, made = action.slot, self.cache.slot_jobs.setdefault(action.slot.key, {})
@@ -220,7 +220,7 @@ class Reconciler:
         self.cache.refusals.pop(slot.uid, None)
         made[slot.uid] = True
         self.cache.jobs.take(body)
-        logger.info("Job %s/%s: created for its slot in the schedule", slot.key.namespace, slot.name)
+        _log(slot.key, slot.name, "created for its slot in the schedule")
 
     async def _change_cron_job(self, action: ChangeCronJob) -> None:
         """Make, patch or delete a CronJob; a Pipeline whose CronJob is refused says so, and goes on without it."""
@@ -259,7 +259,7 @@ class Reconciler:
                 self.cache.runs.forget(run.uid)
             raise
         self.cache.runs.take(body)
-        logger.info("Job %s/%s: run %s: %s", run.key.namespace, run.job_name, run.name, action.stop.message)
+        _log(run.key, run.job_name, "run %s: %s", run.name, action.stop.message, reason=action.stop.reason)
 
     def _remember_refusal(self, uid: str, message: str) -> None:
         before = self.cache.refusals.get(uid)
@@ -296,7 +296,7 @@ class Reconciler:
             self.cache.last_ended[job.key] = written
             self._count_end(written)
         self.cache.jobs.take(body)
-        _log(job, "%s, %s: %s", status.phase, status.reason, _said(status), reason=status.reason)
+        _log(job.key, job.name, "%s, %s: %s", status.phase, status.reason, _said(status), reason=status.reason)
         await self._tell(job, action.events)
 
     def _count_end(self, job: Job) -> None:
@@ -322,11 +322,11 @@ class Reconciler:
             self.cache.jobs.take(body)
 
 
-def _log(job: Job, message: str, *arguments: object, reason: str = "") -> None:
+def _log(key: Key, job: str, message: str, *arguments: object, reason: str = "") -> None:
     """Tell of a change of a Job's state, for people and for what collects logs."""
-    fields = {"namespace": job.key.namespace, "pipeline": job.key.pipeline, "job": job.name}
+    fields = {"namespace": key.namespace, "pipeline": key.pipeline, "job": job}
     extra = {**fields, **({"reason": reason} if reason else {})}
-    logger.info(f"Job %s/%s: {message}", job.key.namespace, job.name, *arguments, extra=extra)
+    logger.info(f"Job %s/%s: {message}", key.namespace, job, *arguments, extra=extra)
 
 
 def _said(status: Any) -> str:
