@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 from bench import report
-from bench.bed import Bed, api_server_of, environment
+from bench.bed import Bed, api_server_of
 from bench.kwok import fake_node
 from bench.parts import PARTS, Part
 from cluster.local import Local
@@ -43,7 +44,7 @@ async def measure(local: Local, parts: list[Part], keep: Callable[[str, Any], No
 
 def on_plane(plane: str, parts: list[Part], keep: Callable[[str, Any], None]) -> None:
     """Start a cluster whose control plane has the flags of ``plane``, and measure on it."""
-    with environment(PLANES[plane], os.environ), tempfile.TemporaryDirectory(prefix="elt-bench-") as work:  # type: ignore[arg-type]  # os.environ is as good as a dict
+    with patch.dict(os.environ, PLANES[plane]), tempfile.TemporaryDirectory(prefix="elt-bench-") as work:
         local = Local(Settings.from_environment())
         local.down()
         local = Local(Settings.from_environment())

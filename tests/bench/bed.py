@@ -1,24 +1,20 @@
 """Where it is measured: a cluster with a fake node, and the operator as a process beside it when it is asked for."""
 
 import asyncio
-import re
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from bench.api import Audit, Process
+from cluster import cgroups
 from cluster.local import Local
 from e2e.world import Operator
 from elt_operator.kube.client import Client
 
 USER: Final = "system:serviceaccount:elt-operator:elt-operator"
 READY: Final = "looking after"
-TESTS: Final = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -64,24 +60,7 @@ class Bed:
 
 def api_server_of(local: Local) -> Process:
     """Return the API server's process."""
-    tool = [sys.executable, "-m", "cluster", "status"]
-    told = subprocess.run(tool, capture_output=True, text=True, check=False, cwd=TESTS).stdout
-    found = re.search(r"^kube-apiserver +running, process (\d+)", told, re.MULTILINE)
-    if not found:
-        raise RuntimeError(f"there is no API server at {local.kubeconfig}:\n{told}")
-    return Process(int(found[1]))
-
-
-@contextmanager
-def environment(variables: dict[str, str], target: dict[str, str]) -> Iterator[None]:
-    """Have ``variables`` in ``target`` for a while."""
-    before = {name: target.get(name) for name in variables}
-    target.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                target.pop(name, None)
-            else:
-                target[name] = value
+    running = cgroups.processes("kube-apiserver")
+    if not running:
+        raise RuntimeError(f"there is no API server at {local.kubeconfig}")
+    return Process(min(running))

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
@@ -181,8 +180,3 @@ async def latency(place: Place, system: System, count: int, period_seconds: floa
         times.between("created", "pod"),
         times.between("pod_ended", "ended"),
     )
-
-
-def per_job(writes: Counter[str] | dict[str, int], jobs: int) -> dict[str, float]:
-    """Return how many writes there were for each job."""
-    return {kind: count / jobs for kind, count in sorted(writes.items())}
