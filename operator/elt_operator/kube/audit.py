@@ -41,8 +41,8 @@ class Audit:
     """Paths of the collections that a watch has listed at least once."""
     watching: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once all watches run: from then on no change goes unseen while the API server can be reached."""
-    restarted: Callable[[str], None] = lambda _kind: None
-    """Is told the kind of each watch that had to list anew."""
+    restarted: Callable[[str], None] = lambda _plural: None
+    """Is told the plural of what each watch that had to list anew is about."""
     finished_at: list[float] = field(default_factory=list)
     """When the last audit ended, in monotonic seconds; empty: none has."""
 
@@ -79,10 +79,10 @@ class Audit:
 
         What was deleted meanwhile is in no event; so this kind has to be compared.
         """
+        if path in self._watched:
+            self.restarted(path.rpartition("/")[2])
         for kind, (root, plural, _) in LISTED.items():
             if path.startswith(f"{root}/") and path.endswith(f"/{plural}"):
-                if path in self._watched:
-                    self.restarted(kind)
                 self._relisted.add(kind)
                 self._wake.set()
                 self._watched.add(path)
