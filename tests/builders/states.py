@@ -82,7 +82,7 @@ def jobs() -> dict[str, State]:
 
 def _pipeline(spec: State | None = None, *, generation: int | None = None, **known: Any) -> State:
     pipeline = a_pipeline(**(spec or {}))
-    told = status.pipeline(a_situation(pipeline=pipeline, **known), pipeline)
+    told = status.pipeline(a_situation(pipeline=pipeline, **known), pipeline, [])
     return _body(crd.PIPELINE, pipeline, pipeline.key.pipeline, told.as_json(), generation)
 
 

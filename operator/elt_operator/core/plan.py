@@ -192,10 +192,11 @@ def _account(situation: Situation) -> Iterator[Action]:
     pipeline = situation.pipeline
     if pipeline is None:
         return
-    written = status.pipeline(situation, pipeline)
+    done = slots.settled(situation)
+    written = status.pipeline(situation, pipeline, done)
     yield WritePipelineStatus(pipeline, written, events.about_pipeline(pipeline, written))
-    for settled in slots.settled(situation):
-        yield DeleteSlot(pipeline, settled.slot, settled.events)
+    for one in done:
+        yield DeleteSlot(pipeline, one.slot, one.events)
 
 
 def _start(situation: Situation, job: Job) -> CreateRun:

@@ -213,15 +213,15 @@ def _missed(situation: Situation, slot: Slot, time: datetime, last: datetime | N
     return list(islice(wanted.between(after, time), MOST_COUNTED)) if wanted else []
 
 
-def last_time(situation: Situation, pipeline: Pipeline) -> datetime | None:
-    """Return the last time of the schedule that was dealt with."""
-    times: Iterator[datetime | None] = (one.slot.time for one in settled(situation))
+def last_time(pipeline: Pipeline, done: Sequence[Settled]) -> datetime | None:
+    """Return the last time of the schedule that was dealt with, once the slots in ``done`` are."""
+    times: Iterator[datetime | None] = (one.slot.time for one in done)
     return max([time for time in (pipeline.status.last_schedule_time, *times) if time], default=None)
 
 
-def skipped(situation: Situation, pipeline: Pipeline) -> int:
-    """Return how many times of the schedule have passed without a Job, ever."""
-    return (pipeline.status.skipped_slots or 0) + sum(one.skipped for one in settled(situation))
+def skipped(pipeline: Pipeline, done: Sequence[Settled]) -> int:
+    """Return how many times of the schedule have passed without a Job, ever, with those in ``done``."""
+    return (pipeline.status.skipped_slots or 0) + sum(one.skipped for one in done)
 
 
 def next_look(situation: Situation) -> timedelta | None:

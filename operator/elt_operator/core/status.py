@@ -1,6 +1,6 @@
 """What a Job's and a Pipeline's status say. Nothing in them changes by the passing of time alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +12,7 @@ from elt_operator.api.reasons import Reason
 from elt_operator.core import outcome, render, schedule, slots
 from elt_operator.core.admission import Refusal
 from elt_operator.core.situation import Job, Pipeline, Run, Situation
+from elt_operator.core.slots import Settled
 
 _MESSAGE_CHARACTERS: Final = 2048
 
@@ -185,8 +186,8 @@ def _last_job(job: Job) -> LastJob:
     )
 
 
-def pipeline(situation: Situation, described: Pipeline) -> PipelineStatus:
-    """Return the status of a Pipeline: its conditions, and its Jobs as people want to see them."""
+def pipeline(situation: Situation, described: Pipeline, done: Sequence[Settled]) -> PipelineStatus:
+    """Return the status of a Pipeline: its conditions, its Jobs as people want to see them, and the slots ``done``."""
     stored = described.status
     running_job = next((job for job in situation.jobs if situation.run_of(job)), None)
     run = situation.run_of(running_job) if running_job else None
@@ -206,9 +207,9 @@ def pipeline(situation: Situation, described: Pipeline) -> PipelineStatus:
         last_run_number=max([*numbers, stored.last_run_number or 0]) or None,
         last_job=last,
         last_successful_time=last.end_time if last and succeeded else stored.last_successful_time,
-        last_schedule_time=slots.last_time(situation, described),
+        last_schedule_time=slots.last_time(described, done),
         next_schedule_time=schedule.next_time(situation, described),
-        skipped_slots=slots.skipped(situation, described) or None,
+        skipped_slots=slots.skipped(described, done) or None,
     )
 
 

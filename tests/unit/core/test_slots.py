@@ -193,8 +193,8 @@ def test_times_without_a_slot_are_counted(last: float | None, since: float, told
     assert settled.skipped == int(told[:1] or 0)
     words = told.format("operator, CronJob controller or API server were away")
     assert [event.message for event in settled.events] == ([words] if words else [])
-    assert slots.skipped(situation, situation.pipeline) == 2 + settled.skipped
-    assert slots.last_time(situation, situation.pipeline) == at(3600)
+    assert slots.skipped(situation.pipeline, [settled]) == 2 + settled.skipped
+    assert slots.last_time(situation.pipeline, [settled]) == at(3600)
 
 
 def test_very_many_are_not_all_counted() -> None:
