@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from elt_operator.kube.audit import Audit
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import ApiError, Client
 from elt_operator.kube.cluster import LiveCluster
+from elt_operator.kube.leadership import Leadership
 from elt_operator.kube.lease import Lease
 from elt_operator.kube.metrics import Metrics, State
 from elt_operator.kube.queue import WorkQueue
@@ -45,36 +45,6 @@ def now() -> datetime:
 def exact_now() -> datetime:
     """Return the present with its microseconds, as a Lease has it."""
     return datetime.now(UTC)
-
-
-@dataclass
-class Leadership:
-    """Whether it is on this replica to act: it holds the Lease, and has listed everything since it got it."""
-
-    lease: Lease | None
-    """``None``: it is the only replica."""
-    audited_term: int = 0
-
-    def acts(self) -> bool:
-        """Return whether this replica acts now."""
-        return self.lease is None or (self.lease.holds() and self.audited_term == self.lease.term)
-
-    def may_write(self) -> bool:
-        """Return whether a write may be sent now."""
-        return self.lease is None or self.lease.holds()
-
-    async def prepare(self, audit: Audit) -> None:
-        """List everything each time that the Lease becomes ours, for ever; that has every Pipeline looked at."""
-        if self.lease is None:
-            return
-        while True:
-            await self.lease.changed.wait()
-            self.lease.changed.clear()
-            term = self.lease.term
-            await audit.watching.wait()
-            await audit.until_done()
-            self.audited_term = term
-            audit.wake_all()
 
 
 async def run(settings: Settings) -> None:
