@@ -18,6 +18,17 @@ from elt_operator.errors import Refused, Stale
 Body = dict[str, Any]
 
 
+PLURALS = {
+    "pipelines": names.PIPELINES,
+    "jobs": names.JOBS,
+    "cron_jobs": "cronjobs",
+    "slots": "jobs",
+    "runs": "jobs",
+    "pods": "pods",
+}
+"""The resource that each kind of object here is of."""
+
+
 class Crash(BaseException):
     """The operator is killed here."""
 

@@ -15,6 +15,7 @@ import kopf
 from elt_operator.api import crd, names
 from elt_operator.core.situation import Key
 from elt_operator.handlers import stateless, watches, web
+from elt_operator.kube import sources
 from elt_operator.kube.audit import Audit
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import ApiError, Client
@@ -24,6 +25,7 @@ from elt_operator.kube.lease import Lease
 from elt_operator.kube.metrics import Metrics, State
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
+from elt_operator.kube.reflector import Reflector
 from elt_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ def _checks(audit: Audit, lease: Lease | None, settings: Settings) -> tuple[dict
     def watches_alive() -> str:
         nonlocal complete_at
         running = sum(1 for task in asyncio.all_tasks() if task.get_name().startswith("watcher for "))
-        expected = len(watches.KINDS) * len(settings.namespaces or [""])
+        expected = len(list(sources.within(settings.namespaces)))
         if running >= expected:
             complete_at = time.monotonic()
         gone = time.monotonic() - complete_at
@@ -135,7 +137,7 @@ async def _until_served(client: Client) -> None:
 async def _background(
     reconciler: Reconciler, audit: Audit, leadership: Leadership, settings: Settings
 ) -> AsyncIterator[None]:
-    """Run the workers, the audit and the Lease for as long as the context lasts."""
+    """Run the workers, the reflectors, the audit and the Lease for as long as the context lasts."""
 
     async def tell() -> None:
         await audit.watching.wait()
@@ -146,10 +148,15 @@ async def _background(
         await audit.watching.wait()
         await reconciler.queue.work(reconciler.look_at)
 
+    reflectors = [
+        Reflector(audit.cluster, audit.cache, source, audit.begin, audit.queue.add)
+        for source in sources.within(settings.namespaces, sources.KUBERNETES)
+    ]
     started: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
         *((f"worker {n}", work) for n in range(settings.workers)),
         ("tell", tell),
         ("audit", audit.repeat),
+        *((reflector.name, reflector.run) for reflector in reflectors),
         ("leadership", lambda: leadership.prepare(audit)),
         *([("lease", leadership.lease.keep)] if leadership.lease else []),
     ]

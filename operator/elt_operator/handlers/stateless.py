@@ -3,13 +3,13 @@
 Only its stateless handlers are used (on.event, login, probe); the storages below make sure that nothing else creeps in.
 """
 
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import kopf
 
 from elt_operator.api import names
-from elt_operator.kube.cluster import ENDED_JOBS_LEFT_OUT
+from elt_operator.kube.reflector import Patiently
+from elt_operator.kube.sources import ENDED_JOBS_LEFT_OUT
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -48,16 +48,6 @@ class NoProgress(kopf.ProgressStorage):
         return essence
 
 
-class Patiently:
-    """Seconds between retries, without end: kopf gives up, and ends the operator, when they run out."""
-
-    def __iter__(self) -> Iterator[float]:
-        """Yield 0.5, 1, 2 and then 5 for ever."""
-        yield from (0.5, 1.0, 2.0)
-        while True:
-            yield 5.0
-
-
 def settings() -> kopf.OperatorSettings:
     """Return kopf's settings; the reasons for each are in docs/architecture.md."""
     chosen = kopf.OperatorSettings()
@@ -71,13 +61,11 @@ def settings() -> kopf.OperatorSettings:
     chosen.queueing.exit_timeout = 1.0
     chosen.networking.connect_timeout = 5.0
     chosen.networking.request_timeout = 30.0
-    chosen.networking.error_backoffs = Patiently()
+    chosen.networking.error_backoffs = Patiently()  # kopf gives up, and ends the operator, when they run out
     chosen.watching.server_timeout = 600  # whole seconds: the API server refuses 600.0
     chosen.watching.client_timeout = 660
     chosen.watching.connect_timeout = 10.0
     chosen.watching.reconnect_backoff = 0.5
     chosen.watching.field_selectors[names.GROUP, names.VERSION, names.JOBS] = ENDED_JOBS_LEFT_OUT
-    chosen.watching.label_selectors["batch", "v1", "jobs"] = names.PIPELINE_LABEL
-    chosen.watching.label_selectors["", "v1", "pods"] = names.PIPELINE_LABEL
     chosen.process.ultimate_exiting_timeout = 25.0
     return chosen

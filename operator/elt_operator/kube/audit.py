@@ -7,15 +7,17 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
 from elt_operator.core.situation import FinishedJob, Key
-from elt_operator.kube.cache import Cache, Store
+from elt_operator.kube import sources
+from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import ApiError
-from elt_operator.kube.cluster import LISTED, LiveCluster
+from elt_operator.kube.cluster import LiveCluster
 from elt_operator.kube.queue import WorkQueue
+from elt_operator.kube.sources import Source
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +36,8 @@ class Audit:
     namespaces: Sequence[str]
     """Empty: all of them."""
     period_seconds: float
-    _relisted: set[str] = field(default_factory=set)
-    """The kinds that a watch has listed anew."""
+    _relisted: dict[str, Source] = field(default_factory=dict)
+    """What kopf has listed anew, by its path."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _watched: set[str] = field(default_factory=set)
     """Paths of the collections that a watch has listed at least once."""
@@ -48,10 +50,11 @@ class Audit:
 
     async def once(self) -> None:
         """Make the cache agree with the cluster, then have everything looked at. Quiet Pipelines cost no write."""
-        for kind in LISTED:
-            await self._compare(kind)
+        for source in sources.within(self.namespaces):
+            await self.compare(source)
         found: dict[Key, dict[str, FinishedJob]] = {}
-        for place in self._places:
+        places: Sequence[str | None] = self.namespaces or [None]
+        for place in places:
             async for job in self.cluster.finished(place):
                 found.setdefault(job.key, {})[job.uid] = job
         self.cache.history = found
@@ -63,38 +66,58 @@ class Audit:
         for key in self.cache.all_keys():
             self.queue.add(key)
 
-    @property
-    def _places(self) -> Sequence[str | None]:
-        return self.namespaces or [None]
+    async def compare(self, source: Source) -> str:
+        """Make the cache agree with a complete list of ``source``; return the list's version.
 
-    async def _compare(self, kind: str) -> None:
-        store: Store[Any] = getattr(self.cache, kind)
-        known = store.uids()
-        bodies = [body for place in self._places async for body in self.cluster.listing(kind, place)]
-        for key in store.sync(bodies, known):
+        What was known before and is not in it is gone: watches do not tell of each deletion.
+        """
+        stores = self.cache.stores(source.plural)
+        gone = [store.uids(source.namespace) for store in stores]
+        version = ""
+        async for page in self.cluster.pages(source):
+            version = page.version
+            for store, left in zip(stores, gone, strict=True):
+                for body in page.items:
+                    left.discard(body["metadata"]["uid"])
+                    self._look(store.take(body))
+        for store, left in zip(stores, gone, strict=True):
+            for uid in left:
+                self._look(store.forget(uid))
+        return version
+
+    def _look(self, key: Key | None) -> None:
+        if key:
             self.queue.add(key)
 
-    def listed_anew(self, path: str) -> None:
-        """Take notice that a watch has listed the collection at ``path``, as it does after its stream was broken.
+    async def begin(self, source: Source) -> str:
+        """Do the same for a watch that goes on from there."""
+        version = await self.compare(source)
+        self._begun(source)
+        return version
 
-        What was deleted meanwhile is in no event; so this kind has to be compared.
+    def listed_anew(self, path: str) -> None:
+        """Take notice that kopf has listed the collection at ``path``, as it does after its stream was broken.
+
+        It tells of nothing that was deleted meanwhile; so this has to be compared.
         """
-        if path in self._watched:
-            self.restarted(path.rpartition("/")[2])
-        for kind, (root, plural, _) in LISTED.items():
-            if path.startswith(f"{root}/") and path.endswith(f"/{plural}"):
-                self._relisted.add(kind)
+        for source in sources.within(self.namespaces, sources.OURS):
+            if source.path == path:
+                self._relisted[path] = source
                 self._wake.set()
-                self._watched.add(path)
-        collections = {(root, plural) for root, plural, _ in LISTED.values()}
-        if len(self._watched) == len(collections) * len(self._places):
+                self._begun(source)
+
+    def _begun(self, source: Source) -> None:
+        if source.path in self._watched:
+            self.restarted(source.plural)
+        self._watched.add(source.path)
+        if len(self._watched) == len(list(sources.within(self.namespaces))):
             self.watching.set()
 
     async def _compare_relisted(self) -> None:
         self._wake.clear()
-        for kind in sorted(self._relisted):
-            await self._compare(kind)
-            self._relisted.discard(kind)
+        for path, source in sorted(self._relisted.items()):
+            await self.compare(source)
+            self._relisted.pop(path, None)
 
     async def until_done(self) -> None:
         """Audit, again and again until the API server has answered once."""

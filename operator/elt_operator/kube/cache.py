@@ -1,10 +1,11 @@
 """The cache: snapshots of what the watches last told, by Pipeline. It may make us look; it never proves an absence."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from elt_operator.api import names
 from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Pod, PodLog, Refusal, Run, Slot
 from elt_operator.kube import snapshots
 
@@ -41,6 +42,7 @@ class Store(Generic[S]):
         self._by_key: dict[Key, dict[str, S]] = {}
         self._keys: dict[str, Key] = {}
         self._versions: dict[str, int] = {}
+        self._namespaces: dict[str, str] = {}
 
     def of(self, key: Key) -> list[S]:
         """Return what belongs to the Pipeline ``key``."""
@@ -66,6 +68,7 @@ class Store(Generic[S]):
             return None
         # The version is kept for what is not, too: else an older event that comes late would bring it back.
         self._versions[uid] = version
+        self._namespaces[uid] = body["metadata"]["namespace"]
         snapshot = self._read(body)
         dropped = self._drop(uid) if snapshot is None or self._keys.get(uid, snapshot.key) != snapshot.key else None
         if snapshot is None:
@@ -80,6 +83,7 @@ class Store(Generic[S]):
     def forget(self, uid: str) -> Key | None:
         """Forget the object ``uid``, which is gone; return the Pipeline that it belonged to, if it was known."""
         self._versions.pop(uid, None)
+        self._namespaces.pop(uid, None)
         return self._drop(uid)
 
     def _drop(self, uid: str) -> Key | None:
@@ -99,25 +103,9 @@ class Store(Generic[S]):
             return self.forget(body["metadata"]["uid"])
         return self.take(body)
 
-    def uids(self) -> set[str]:
-        """Return the UIDs of all that is, or was, known."""
-        return set(self._versions)
-
-    def sync(self, bodies: Iterable[Mapping[str, Any]], known_before: set[str]) -> set[Key]:
-        """Take a complete list; forget what was known before it was asked for and is not in it.
-
-        Watches do not report each deletion: kopf tells of none that happened while its stream was broken. Return the
-        Pipelines for which this was news.
-        """
-        changed: set[Key | None] = set()
-        listed: set[str] = set()
-        for body in bodies:
-            uid = body["metadata"]["uid"]
-            listed.add(uid)
-            if self._versions.get(uid) != _version(body):
-                changed.add(self.take(body))
-        changed |= {self.forget(uid) for uid in known_before - listed}
-        return {key for key in changed if key}
+    def uids(self, namespace: str | None) -> set[str]:
+        """Return the UIDs of all that is known in ``namespace``; ``None``: in all of them."""
+        return {uid for uid, its in self._namespaces.items() if namespace in {None, its}}
 
 
 class Departed(Generic[S]):
@@ -171,17 +159,28 @@ class Cache:
         self.last_ended: dict[Key, Job] = {}
         """The Job of each Pipeline that we saw end last."""
 
-    def take_run_event(self, event: Mapping[str, Any]) -> Key | None:
-        """Remember what a watch event says of a run, also what it was when it went."""
-        if event["type"] == "DELETED" and (run := snapshots.run(event["object"])):
-            self.departed_runs.add(replace(run, gone=True))
-        return self.runs.take_event(event)
+    def stores(self, plural: str) -> Sequence[Store[Any]]:
+        """Return the stores that are filled with the objects of this resource."""
+        by_plural: Mapping[str, Sequence[Store[Any]]] = {
+            names.PIPELINES: (self.pipelines,),
+            names.JOBS: (self.jobs,),
+            "cronjobs": (self.cron_jobs,),
+            "jobs": (self.runs, self.slots),
+            "pods": (self.pods,),
+        }
+        return by_plural[plural]
 
-    def take_pod_event(self, event: Mapping[str, Any]) -> Key | None:
-        """Remember what a watch event says of a pod, also what it was when it went."""
-        if event["type"] == "DELETED" and (pod := snapshots.pod(event["object"])):
+    def take_event(self, plural: str, event: Mapping[str, Any]) -> set[Key]:
+        """Remember what a watch says of an object, also what it was when it went; return whom it is about."""
+        if event["type"] == "DELETED":
+            self._remember_departed(plural, event["object"])
+        return {key for store in self.stores(plural) if (key := store.take_event(event))}
+
+    def _remember_departed(self, plural: str, body: Mapping[str, Any]) -> None:
+        if plural == "jobs" and (run := snapshots.run(body)):
+            self.departed_runs.add(replace(run, gone=True))
+        if plural == "pods" and (pod := snapshots.pod(body)):
             self.departed_pods.add(replace(pod, gone=True))
-        return self.pods.take_event(event)
 
     def tidy(self, key: Key) -> None:
         """Drop what was kept for Jobs that have ended since, and for slots that are gone."""

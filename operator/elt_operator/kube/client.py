@@ -3,12 +3,13 @@
 Measured on the hot path: 0.4 ms of CPU a call, against 1.0 to 1.7 ms through the generated API classes.
 """
 
+import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
 import orjson
@@ -28,6 +29,9 @@ _LOST_LOG: Final = ("unable to retrieve container logs for ", 'failed to try res
 
 _PAGE: Final = 500
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
+_WATCH_SECONDS: Final = 600
+_WATCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=150)
+"""The API server sends a bookmark each minute."""
 
 PIPELINES_PATH: Final = f"/apis/{names.API_VERSION}"
 JOBS_PATH: Final = f"/apis/{names.API_VERSION}"
@@ -58,6 +62,10 @@ class Forbidden(ApiError):
     """RBAC, admission or a quota says no (403)."""
 
 
+class Expired(ApiError):
+    """The version to go on from is too old (410): everything has to be listed anew."""
+
+
 class Invalid(ApiError):
     """The API server refuses what the object says (422, or 400)."""
 
@@ -67,18 +75,27 @@ _BY_CODE: Final[Mapping[int, type[ApiError]]] = {
     403: Forbidden,
     404: NotFound,
     409: Conflict,
+    410: Expired,
     422: Invalid,
 }
 
 
-def _error(code: int, text: str) -> ApiError:
+def _error(code: int, text: str | bytes) -> ApiError:
     """Return the error for an answer; the API server's own words where it gave any."""
     try:
         status = orjson.loads(text)
         reason, message = status["reason"], status["message"]
     except (ValueError, KeyError, TypeError):
-        reason, message = "Unknown", text[:500]
+        reason, message = "Unknown", str(text)[:500]
     return _BY_CODE.get(code, ApiError)(code, reason, message)
+
+
+class Page(NamedTuple):
+    """A part of a collection."""
+
+    items: list[dict[str, Any]]
+    version: str
+    """The resourceVersion of the whole list."""
 
 
 class Client:
@@ -131,7 +148,8 @@ class Client:
         trace.on_request_end.append(tell)
         return aiohttp.ClientSession(
             trace_configs=[trace],
-            connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=75, ssl=self._tls()),
+            # Without a limit of its own: each watch holds a connection, and the workers are a limit for all else.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=75, ssl=self._tls()),
             headers={"User-Agent": user_agent},
             middlewares=[self._authorize],
         )
@@ -164,7 +182,7 @@ class Client:
             raise NotLeading("another replica acts now")
         code = 0
         try:
-            async with self._session.request(method, self.server + path, timeout=_TIMEOUT, **how) as answer:
+            async with self._session.request(method, self.server + path, **{"timeout": _TIMEOUT, **how}) as answer:
                 code = answer.status
                 if code >= 400:  # noqa: PLR2004 - HTTP's line between good and bad
                     raise _error(code, await answer.text())
@@ -188,19 +206,54 @@ class Client:
         async with self._answer(method, path, data=data, headers=headers, params=query) as answer:
             return orjson.loads(await answer.read())
 
-    async def objects(
-        self, path: str, *, metadata_only: bool = False, **selectors: str
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Yield the objects of a collection, page by page; an expired page token (410) is an ``ApiError``."""
+    async def pages(
+        self, path: str, selectors: Mapping[str, str], *, metadata_only: bool = False
+    ) -> AsyncIterator[Page]:
+        """Yield a collection page by page; raises ``Expired`` when that takes too long."""
         token, accept = "", _METADATA_ONLY if metadata_only else "application/json"
         while True:
             query = {"limit": str(_PAGE), **({"continue": token} if token else {}), **selectors}
             page = await self.request("GET", path, accept=accept, **query)
-            for item in page["items"] or []:  # null, when only metadata is asked for and there is nothing
-                yield item
+            # null, when only metadata is asked for and there is nothing
+            yield Page(page["items"] or [], page["metadata"].get("resourceVersion", ""))
             token = page["metadata"].get("continue", "")
             if not token:
                 return
+
+    async def objects(
+        self, path: str, *, metadata_only: bool = False, **selectors: str
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the objects of a collection; raises ``Expired`` when that takes too long."""
+        async for page in self.pages(path, selectors, metadata_only=metadata_only):
+            for item in page.items:
+                yield item
+
+    async def watch(self, path: str, selectors: Mapping[str, str], version: str) -> AsyncIterator[dict[str, Any]]:
+        """Yield what happens to a collection after ``version``: ``{"type": …, "object": …}``, bookmarks too.
+
+        It ends after some minutes; whoever needs more goes on from the last version. Raises ``Expired`` when the API
+        server remembers ``version`` no more, and what aiohttp raises when the connection is broken, or silent for
+        longer than bookmarks take to come
+        (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
+        """
+        seconds = random.randint(_WATCH_SECONDS // 2, _WATCH_SECONDS)  # noqa: S311 - so that not all watches end at once
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+            **selectors,
+        }
+        rest = b""
+        async with self._answer("GET", path, params=query, timeout=_WATCH_TIMEOUT) as answer:
+            async for chunk in answer.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    event = orjson.loads(line)
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise _error(status.get("code", 0), orjson.dumps(status))
+                    yield event
 
     async def log(self, namespace: str, pod: str) -> str:
         """Return the last lines of a pod's log, at most 64 KiB; raises ``NotFound`` and other ``ApiError``."""

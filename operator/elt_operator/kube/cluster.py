@@ -28,13 +28,12 @@ from elt_operator.kube.client import (
     Forbidden,
     Invalid,
     NotFound,
+    Page,
 )
+from elt_operator.kube.sources import Source
 from elt_operator.kube.warnings import NewestWarnings
 
 Body = Mapping[str, Any]
-
-ENDED_JOBS_LEFT_OUT: Final = ",".join(f"status.phase!={phase}" for phase in ("COMPLETE", "ERROR", "STOPPED", "UNKNOWN"))
-"""The field selector that keeps finished Jobs out of the operator's memory."""
 
 _EVENT_MESSAGE_CHARACTERS: Final = 1024
 """The API server's limit (pkg/apis/core/validation/events.go)."""
@@ -267,25 +266,17 @@ class LiveCluster:
                 if job := snapshots.finished_job(body, succeeded=succeeded):
                     yield job
 
-    def listing(self, kind: str, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
-        """Yield all objects of ``kind`` (a key of ``LISTED``) that the operator looks at."""
-        root, plural, selectors = LISTED[kind]
-        place = f"/namespaces/{namespace}" if namespace else ""
-        return self.client.objects(f"{root}{place}/{plural}", metadata_only=False, **selectors)
+    def pages(self, source: Source) -> AsyncIterator[Page]:
+        """Yield all objects of ``source``, page by page."""
+        return self.client.pages(source.path, source.selectors)
+
+    def watch(self, source: Source, version: str) -> AsyncIterator[dict[str, Any]]:
+        """Yield what happens to the objects of ``source`` after ``version``; see ``Client.watch``."""
+        return self.client.watch(source.path, source.selectors, version)
 
 
 def _cron_job_path(key: Key) -> str:
     return f"{RUNS_PATH}/namespaces/{key.namespace}/cronjobs/{key.pipeline}"
-
-
-LISTED: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
-    "pipelines": (PIPELINES_PATH, names.PIPELINES, {}),
-    "jobs": (JOBS_PATH, names.JOBS, {"fieldSelector": ENDED_JOBS_LEFT_OUT}),
-    "cron_jobs": (RUNS_PATH, "cronjobs", {}),
-    "slots": (RUNS_PATH, "jobs", {"labelSelector": f"{names.PIPELINE_LABEL},!{names.JOB_LABEL}"}),
-    "runs": (RUNS_PATH, "jobs", {"labelSelector": f"{names.PIPELINE_LABEL},{names.JOB_LABEL}"}),
-    "pods": (PODS_PATH, "pods", {"labelSelector": names.PIPELINE_LABEL}),
-}
 
 
 HISTORY: Final = (

@@ -46,18 +46,6 @@ def test_a_deleted_object_goes() -> None:
     assert cache.all_keys() == set()
 
 
-def test_a_complete_list_shows_what_is_gone() -> None:
-    cache = Cache()
-    cache.jobs.take(a_job(5, uid="gone"))
-    cache.jobs.take(a_job(6, uid="kept"))
-    known = cache.jobs.uids()
-    cache.jobs.take(a_job(7, uid="came meanwhile"))
-
-    cache.jobs.sync([a_job(6, uid="kept")], known)
-
-    assert {job.uid for job in cache.jobs.of(KEY)} == {"kept", "came meanwhile"}
-
-
 def test_an_object_that_moves_to_another_pipeline_leaves_the_first() -> None:
     cache = Cache()
     cache.jobs.take(a_job(5))

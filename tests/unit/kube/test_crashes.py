@@ -17,7 +17,7 @@ from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
-from fakes.cluster import Crash, FakeCluster, Fault, pod_of
+from fakes.cluster import PLURALS, Crash, FakeCluster, Fault, pod_of
 
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
 
@@ -48,8 +48,7 @@ class Operator:
     def deliver(self, count: int) -> None:
         for event, kind, body in self.cluster.history[self.seen : self.seen + count]:
             told = {"type": event, "object": body}
-            take = {"runs": self.cache.take_run_event, "pods": self.cache.take_pod_event}
-            take.get(kind, getattr(self.cache, kind).take_event)(told)
+            self.cache.take_event(PLURALS[kind], told)
         self.seen = min(self.seen + count, len(self.cluster.history))
 
     def reconcile(self) -> None:

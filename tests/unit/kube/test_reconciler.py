@@ -14,7 +14,7 @@ from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import ApiError
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler, merge_patch
-from fakes.cluster import FakeCluster
+from fakes.cluster import PLURALS, FakeCluster
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
 STATUS = st.dictionaries(
@@ -59,7 +59,7 @@ class World:
 
     async def look(self) -> None:
         for event, kind, body in self.cluster.history:
-            getattr(self.cache, kind).take_event({"type": event, "object": body})
+            self.cache.take_event(PLURALS[kind], {"type": event, "object": body})
         self.cluster.history.clear()
         await Reconciler(self.cluster, self.cache, self.queue, lambda: self.now, Limits()).look_at(KEY)
         self.queue.close()
