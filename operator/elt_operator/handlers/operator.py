@@ -3,22 +3,20 @@
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import aiohttp
 import kopf
 
-from elt_operator.api import crd, names
+from elt_operator.api import names
 from elt_operator.core.situation import Key
-from elt_operator.handlers import stateless, watches, web
+from elt_operator.handlers import checks, stateless, watches, web
 from elt_operator.kube import sources
 from elt_operator.kube.audit import Audit
 from elt_operator.kube.cache import Cache
-from elt_operator.kube.client import ApiError, Client
+from elt_operator.kube.client import Client
 from elt_operator.kube.cluster import LiveCluster
 from elt_operator.kube.leadership import Leadership
 from elt_operator.kube.lease import Lease
@@ -26,17 +24,12 @@ from elt_operator.kube.metrics import Metrics, State
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
 from elt_operator.kube.reflector import Reflector
+from elt_operator.kube.resource_types import ResourceTypes
 from elt_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_CRD_RETRY_SECONDS: Final = 5.0
 _RESTART_SECONDS: Final = 2.0
-_FIELDS_TOLD: Final = 5
-_LONGEST_WITHOUT_WATCHES: Final = 120.0
-_LONGEST_WITHOUT_AUDIT: Final = 1800.0
-"""An API server that is away for a while is no reason to restart; the audit is tried again every few seconds."""
-_LONGEST_WITHOUT_LEASE_LOOK: Final = 60.0
 
 
 def now() -> datetime:
@@ -52,7 +45,6 @@ def exact_now() -> datetime:
 async def run(settings: Settings) -> None:
     """Look after all Pipelines until SIGTERM or SIGINT."""
     async with await Client.connect() as client, client.another() as for_lease:
-        await _until_served(client)
         metrics, cache = Metrics(), Cache()
         client.count = metrics.count_request
         queue: WorkQueue[Key] = WorkQueue()
@@ -69,68 +61,19 @@ async def run(settings: Settings) -> None:
         client.may_write = leadership.may_write
         metrics.registry.register(State(cache, queue, leadership.acts, pipelines=settings.pipeline_metrics))
         reconciler = Reconciler(cluster, cache, queue, now, settings.limits, metrics, leadership.acts)
-        live, ready = _checks(audit, lease, settings)
+        served = ResourceTypes(client)
+        live, ready = checks.of(served, audit, lease, settings)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(
                 web.serving(settings.health_port, live=live, ready=ready, metrics=metrics.text)
             )
+            await served.wait()
             # Nothing is decided before everything was listed: a run that is not known yet would be made again.
             await audit.until_done()
             # kopf ends the tasks that start after it; so these start before.
             await stack.enter_async_context(_background(reconciler, audit, leadership, settings))
             await _watch(client, audit, leadership, settings)
         queue.close()
-
-
-def _checks(audit: Audit, lease: Lease | None, settings: Settings) -> tuple[dict[str, web.Check], dict[str, web.Check]]:
-    """Return what /livez and what /readyz ask."""
-    begun = complete_at = time.monotonic()
-
-    def watches_alive() -> str:
-        nonlocal complete_at
-        running = sum(1 for task in asyncio.all_tasks() if task.get_name().startswith("watcher for "))
-        expected = len(list(sources.within(settings.namespaces)))
-        if running >= expected:
-            complete_at = time.monotonic()
-        gone = time.monotonic() - complete_at
-        return f"{running} of {expected} watches run, for {gone:.0f} s" if gone > _LONGEST_WITHOUT_WATCHES else ""
-
-    def audited() -> str:
-        age = time.monotonic() - (audit.finished_at[0] if audit.finished_at else begun)
-        longest = max(3 * settings.audit_seconds, _LONGEST_WITHOUT_AUDIT)
-        return f"the last audit ended {age:.0f} s ago" if age > longest else ""
-
-    def lease_looked_at() -> str:
-        age = time.monotonic() - lease.tried_at if lease else 0.0
-        return f"the Lease was last looked at {age:.0f} s ago" if age > _LONGEST_WITHOUT_LEASE_LOOK else ""
-
-    def synced() -> str:
-        if not audit.finished_at:
-            return "not everything is listed yet"
-        return "" if audit.watching.is_set() else "not all watches run yet"
-
-    live: dict[str, web.Check] = {"watches": watches_alive, "audit": audited, "lease": lease_looked_at}
-    return live, {"caches": synced}
-
-
-async def _until_served(client: Client) -> None:
-    """Return once the API server serves our resources as this version needs them, and say until then what to do."""
-    needed = {kind.plural: crd.fields_of(kind) for kind in crd.KINDS}
-    while True:
-        try:
-            missing = await client.unserved(needed)
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            logger.warning("waiting: the API server does not answer: %s: %s", type(error).__name__, error)
-        else:
-            if not missing:
-                return
-            logger.error(
-                "waiting: the API server does not serve what this version needs of %s: %s. Renew the "
-                "CustomResourceDefinitions: `kubectl apply --server-side -f crds/`, or with Helm `crds.enabled=true`",
-                names.API_VERSION,
-                ", ".join(missing[:_FIELDS_TOLD]) + (", …" if len(missing) > _FIELDS_TOLD else ""),
-            )
-        await asyncio.sleep(_CRD_RETRY_SECONDS)
 
 
 @asynccontextmanager
