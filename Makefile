@@ -154,6 +154,12 @@ e2e: setup ## Run the tests on the cluster, which is brought up if it is not the
 	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m alone -n 3
 	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m serial
 
+.PHONY: helm
+helm: setup ## Run the chart's life on the cluster with Helm 3 and Helm 4 (the first time it builds both: needs Go; ONLY=helm4 for one)
+	@$(CLUSTER_TOOL) up
+	@$(MAKE) --no-print-directory images
+	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/helm -k "$(ONLY)"
+
 .PHONY: record
 record: ## Record what the API server says of each ending, for the unit tests (the cluster is up, the operator installed)
 	@$(ON_CLUSTER) RECORD_ENDINGS=tests/unit/recorded $(BIN)/pytest -q tests/e2e -k test_a_job_ends -m "not alone" -n 4

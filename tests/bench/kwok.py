@@ -45,7 +45,7 @@ def program(cache: Path) -> Path:
 def fake_node(local: Local, cache: Path, work: Path) -> Iterator[None]:
     """Have the fake node in the cluster."""
     log, stages = work / "pod.log", work / "stages.yaml"
-    log.write_text("a line that every pod has written\n")
+    log.write_text("2026-01-01T00:00:00.000000000Z stdout F a line that every pod has written\n")
     stages.write_text(string.Template((HERE / "stages.yaml").read_text()).safe_substitute(log=log))
     local.kubectl("apply", "--filename=-", stdin=NODE_MANIFEST)
     with (work / "kwok.log").open("w") as output:

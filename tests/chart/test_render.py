@@ -203,7 +203,7 @@ def test_the_operator_may_do_the_same_in_some_namespaces_as_in_all() -> None:
 def test_in_its_own_namespace_the_operator_has_a_lease_and_no_more() -> None:
     (lease,) = of_kind(objects(rendered("--skip-tests")), "Role")
 
-    assert rights([lease]) == {("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update", "patch")}
+    assert rights([lease]) == {("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")}
     assert lease["metadata"]["namespace"] == NAMESPACE
 
 

@@ -393,13 +393,13 @@ class Operator:
         return (self.folder / "log").read_text()
 
 
-def audit_events(of_namespace: str) -> Iterator[Body]:
-    """Yield what the API server's audit log tells of a namespace."""
+def audit_events(of_namespace: str = "") -> Iterator[Body]:
+    """Yield what the API server's audit log tells of a namespace; empty: of the whole cluster."""
     tool = [sys.executable, "-m", "cluster", "audit-log"]
     tests = Path(__file__).resolve().parent.parent
     place = subprocess.run(tool, capture_output=True, text=True, check=True, cwd=tests).stdout.strip()
     with Path(place).open() as lines:
         for line in lines:
             event = json.loads(line)
-            if event.get("objectRef", {}).get("namespace") == of_namespace:
+            if of_namespace in {"", event.get("objectRef", {}).get("namespace")}:
                 yield event

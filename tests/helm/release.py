@@ -1,0 +1,99 @@
+"""A release of the chart on the cluster, by a real Helm."""
+
+import os
+import re
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chart.helm import CHART, ROOT, tool
+from e2e.clock import now
+from e2e.world import Refused, kubectl
+
+NAME = NAMESPACE = "elt-operator"
+USER = f"system:serviceaccount:{NAMESPACE}:{NAME}"
+OF_CHART = "--selector=app.kubernetes.io/name=elt-operator"
+RELEASED = sorted((Path(__file__).parent / "releases").glob("elt-operator-*.tgz"))
+"""The charts as they were released, the newest last."""
+
+SETTINGS = {
+    "image": {"repository": f"{os.environ.get('IMAGES_FROM', 'localhost')}/elt-operator", "tag": "dev"},
+    "settings": {"auditSeconds": 5},
+}
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Return Helm's environment, which leaves the files of whoever runs the tests alone."""
+    home = tempfile.mkdtemp(prefix="helm-")
+    return {**os.environ, **{f"HELM_{what}_HOME": f"{home}/{what}" for what in ("CACHE", "CONFIG", "DATA")}}
+
+
+@dataclass(frozen=True)
+class Release:
+    """The release ``elt-operator`` in the namespace of this name."""
+
+    version: int
+    """Helm's: 3 or 4."""
+    begun: datetime = field(default_factory=now)
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="release-")))
+
+    def helm(self, verb: str, *arguments: str | Path) -> str:
+        """Return what Helm prints; fails with its words."""
+        command = [tool(f"helm{self.version}"), verb, NAME, *arguments, f"--namespace={NAMESPACE}"]
+        ended = subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+        )
+        assert ended.returncode == 0, f"helm{self.version} {verb}: {ended.stdout}"
+        return ended.stdout
+
+    def _values(self, **values: Any) -> str:
+        path = self.folder / "values.yaml"
+        path.write_text(yaml.safe_dump(SETTINGS | values))
+        return f"--values={path}"
+
+    def install(self, chart: Path = CHART, *arguments: str, **values: Any) -> None:
+        """Install the chart, in a namespace that admits restricted pods only."""
+        kubectl("create", "namespace", NAMESPACE)
+        kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+        self.helm("install", chart, self._values(**values), *arguments)
+
+    def upgrade(self, chart: Path = CHART, *arguments: str, **values: Any) -> None:
+        """Upgrade to the chart."""
+        self.helm("upgrade", chart, self._values(**values), "--wait", "--timeout=120s", *arguments)
+
+    def next_chart(self) -> Path:
+        """Return the chart as one of a later version."""
+        copy = self.folder / "next"
+        if not copy.exists():
+            subprocess.run(["cp", "--recursive", CHART, copy], check=True)
+            file = copy / "Chart.yaml"
+            file.write_text(re.sub(r"(?m)^version: .*$", "version: 99.0.0", file.read_text()))
+        return copy
+
+
+def pods() -> set[str]:
+    """Return the names of the operator's pods."""
+    printed = kubectl("get", "pods", f"--namespace={NAMESPACE}", OF_CHART, "--output=name")
+    return set(printed.split())
+
+
+def log() -> str:
+    """Return what the operator's pods have logged; nothing while one of them does not run yet."""
+    with suppress(Refused):
+        return kubectl("logs", f"--namespace={NAMESPACE}", OF_CHART, "--tail=-1")
+    return ""
+
+
+def clear() -> None:
+    """Take away whatever installed the operator, and all that is of its resource types."""
+    for file in (ROOT / "manifests" / "install" / "cluster.yaml", ROOT / "crds"):
+        kubectl("delete", "--ignore-not-found", f"--filename={file}", "--timeout=120s")
+    kubectl("delete", "clusterroles,clusterrolebindings", OF_CHART)

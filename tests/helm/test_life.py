@@ -1,0 +1,167 @@
+"""The life of a release for all namespaces: installed, at work, upgraded, rolled back, uninstalled. In this order."""
+
+import json
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from chart.helm import ROOT
+from e2e.clock import DAILY, HOUR, day, minutes_from_now, sleep_until
+from e2e.world import Namespace, Refused, audit_events, ended, kubectl, phase
+from helm.release import NAMESPACE, OF_CHART, RELEASED, USER, Release, pods
+
+pytestmark = pytest.mark.timeout(600)
+
+Right = tuple[str, str, str]
+"""API group, resource, verb."""
+
+FINALIZERS = "only clusters with the admission plugin OwnerReferencesPermissionEnforcement ask for it"
+TOLD_AGAIN = "only where an event happens to an object for the second time"
+NOT_ASKED_EACH_TIME: dict[Right, str] = {
+    ("elt-operator.io", "eltpipelines/finalizers", "update"): FINALIZERS,
+    ("elt-operator.io", "eltjobs/finalizers", "update"): FINALIZERS,
+    ("", "events", "get"): TOLD_AGAIN,
+    ("", "events", "patch"): TOLD_AGAIN,
+    ("", "events", "list"): "only while a run does not start",
+    ("batch", "cronjobs", "get"): "only after somebody else has changed or taken the CronJob",
+    ("batch", "jobs", "get"): "only where the cache does not know a run that has to be there",
+}
+
+HOURS_LATER = f"0 {(HOUR + 3) % 24} * * *"
+
+
+def granted() -> set[Right]:
+    """Return what the operator may do by the roles that are bound to it."""
+    bindings = json.loads(kubectl("get", "clusterrolebindings,rolebindings", "--all-namespaces", "--output=json"))
+    found: set[Right] = set()
+    for binding in bindings["items"]:
+        subjects = {(who["kind"], who.get("namespace"), who["name"]) for who in binding.get("subjects", [])}
+        if ("ServiceAccount", NAMESPACE, NAMESPACE) in subjects:
+            role, place = binding["roleRef"], binding["metadata"].get("namespace", "")
+            at = [f"--namespace={place}"] if role["kind"] == "Role" else []
+            for rule in json.loads(kubectl("get", role["kind"], role["name"], *at, "--output=json"))["rules"]:
+                found |= {(g, r, v) for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"]}
+    return found
+
+
+def asked(since: datetime, *, code: int = 0) -> set[Right]:
+    """Return what the operator has asked for, by the API server's audit log; ``code``: what was answered so."""
+    events = [
+        (event, event["objectRef"])
+        for event in audit_events()
+        if event["user"]["username"] == USER
+        and datetime.fromisoformat(event["requestReceivedTimestamp"]) >= since
+        and "resource" in event.get("objectRef", {})
+        and code in {0, event["responseStatus"]["code"]}
+    ]
+    return {
+        (
+            about.get("apiGroup", ""),
+            "/".join(filter(None, (about["resource"], about.get("subresource")))),
+            event["verb"],
+        )
+        for event, about in events
+    }
+
+
+def test_the_released_chart_is_installed_and_tests_itself(release: Release) -> None:
+    release.install(RELEASED[-1], "--wait", "--timeout=120s")
+
+    assert "Phase:          Succeeded" in release.helm("test", "--timeout=60s")
+
+
+def test_it_works_with_exactly_its_rights(release: Release, namespace: Namespace) -> None:
+    release.upgrade()
+    namespace.pipeline("works")
+    namespace.pipeline("fails", command=["false"])
+    namespace.pipeline("stopped", command=["sleep", "120"], pod={"terminationGracePeriodSeconds": 1})
+    namespace.pipeline("scheduled", schedule=DAILY, successfulJobsHistoryLimit=0)
+
+    assert namespace.run("works", pipeline="works")["status"]["phase"] == "COMPLETE"
+    assert namespace.run("fails", pipeline="fails")["status"]["phase"] == "ERROR"
+    namespace.job("stopped", "stopped")
+    namespace.wait("stopped", phase("RUNNING"))
+    namespace.patch("stopped", {"spec": {"stop": True}})
+    assert namespace.wait("stopped", ended)["status"]["phase"] == "STOPPED"
+    made = namespace.slot(day(0), "scheduled")
+    namespace.until(lambda: namespace.get("scheduled", "eltpipelines")["status"].get("lastSuccessfulTime") is not None)
+    namespace.until(lambda: made not in {job["metadata"]["name"] for job in namespace.jobs()}, 30)  # by its limit
+    namespace.pipeline("scheduled", schedule=HOURS_LATER)
+    namespace.until(lambda: (namespace.cron_job("scheduled") or {})["spec"]["schedule"] == HOURS_LATER)
+    namespace.pipeline("scheduled")
+    namespace.until(lambda: namespace.cron_job("scheduled") is None)
+
+    assert asked(release.begun, code=403) == set()
+    rights = granted()
+    assert rights - asked(release.begun) <= NOT_ASKED_EACH_TIME.keys(), "granted, and never used"
+    assert NOT_ASKED_EACH_TIME.keys() <= rights
+
+
+LONG, OFTEN = [f"long-{number}" for number in range(20)], [f"often-{number}" for number in range(20)]
+
+
+def scheduled(namespace: Namespace) -> dict[str, list[datetime]]:
+    """Return the times of the schedule that have become Jobs, by Pipeline."""
+    times: dict[str, list[datetime]] = {name: [] for name in OFTEN}
+    for job in namespace.jobs():
+        if trigger := job["spec"].get("trigger"):
+            times[job["spec"]["pipelineName"]].append(datetime.fromisoformat(trigger["scheduledTime"]))
+    return {name: sorted(of_pipeline) for name, of_pipeline in times.items()}
+
+
+def test_an_upgrade_and_a_rollback_interrupt_nothing_and_lose_no_slot(release: Release, namespace: Namespace) -> None:
+    for name in LONG:
+        namespace.pipeline(name, command=["sleep", "100"])
+        namespace.job(name, name)
+    for name in OFTEN:
+        namespace.pipeline(name, schedule="* * * * *")
+    for name in LONG:
+        namespace.wait(name, phase("RUNNING"))
+    namespace.until(lambda: all(scheduled(namespace).values()), 90)
+    # So that the next minute begins while one operator goes and the other one comes.
+    sleep_until(minutes_from_now(1) - timedelta(seconds=5))
+    before = pods()
+
+    release.upgrade(release.next_chart(), podAnnotations={"example.com/release": "next"})
+    upgraded = pods() - before
+    assert upgraded
+    release.helm("rollback", "--wait", "--timeout=120s")
+
+    assert pods() - upgraded - before
+    assert "99.0.0" not in kubectl("get", "deployments", f"--namespace={NAMESPACE}", OF_CHART, "--output=yaml")
+    seen = max(max(times) for times in scheduled(namespace).values())
+    namespace.until(lambda: all(max(times) > seen for times in scheduled(namespace).values()), 90)
+    for name in OFTEN:
+        namespace.pipeline(name, schedule="* * * * *", suspend=True)
+    for name in LONG:
+        assert namespace.wait(name, ended, 150)["status"]["phase"] == "COMPLETE"
+    namespace.until(lambda: not namespace.slots() and all(ended(job) for job in namespace.jobs()))
+    for name, times in scheduled(namespace).items():
+        last = (namespace.cron_job(name) or {})["status"]["lastScheduleTime"]
+        assert all(after - before == timedelta(minutes=1) for before, after in pairwise(times)), (name, times)
+        assert times[-1] == datetime.fromisoformat(last)
+        assert not namespace.get(name, "eltpipelines")["status"].get("skippedSlots")
+    assert len(namespace.runs()) == len(namespace.jobs()), "a run for each Job"
+    assert namespace.pods_made() == len(namespace.jobs()), "a pod for each run"
+    namespace.check_invariants()
+
+
+def test_uninstalled_it_leaves_the_data_and_nothing_hangs(release: Release, namespace: Namespace) -> None:
+    namespace.pipeline(command=["sleep", "60"], schedule=DAILY, pod={"terminationGracePeriodSeconds": 1})
+    namespace.job("at-work")
+    namespace.wait("at-work", phase("RUNNING"))
+    namespace.job("waits")
+    namespace.wait("waits", phase("QUEUED"))
+
+    release.helm("uninstall", "--wait", "--timeout=60s")
+
+    namespace.until(lambda: pods() == set(), 40)
+    assert {job["metadata"]["name"] for job in namespace.jobs()} == {"at-work", "waits"}
+    assert [pod["status"]["phase"] for pod in namespace.pods()] == ["Running"]
+    kubectl("delete", f"--namespace={namespace.name}", "eltjobs,eltpipelines", "--all", "--timeout=30s")
+    namespace.until(lambda: not namespace.batch_jobs() and not namespace.cron_jobs() and not namespace.pods(), 30)
+    kubectl("delete", f"--filename={ROOT / 'crds'}", "--timeout=30s")
+    kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+    with pytest.raises(Refused):
+        kubectl("get", "eltjobs")
