@@ -3,9 +3,11 @@
 import signal
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
+from e2e.clock import now, sleep_until
 from e2e.world import Body, Namespace, Operator, ended, phase
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(300)]
@@ -86,15 +88,19 @@ def test_one_that_was_frozen_leaves_it_to_the_other(namespace: Namespace, replic
     namespace.wait("job-0", phase("RUNNING"))
 
     first.signal(signal.SIGSTOP)
+    wakes_up = now() + timedelta(seconds=60)
     second.wait_for_line(ACTS, 40)
     namespace.wait("job-1", ended, 60)
+    sleep_until(wakes_up)
+    for number in range(6, 9):  # there is something to do when it wakes up
+        namespace.job(f"job-{number}")
     first.signal(signal.SIGCONT)
     first.wait_for_line("held by second", 30)
     said = len(first.log().splitlines())
 
-    for number in range(6):
+    for number in range(9):
         assert namespace.wait(f"job-{number}", ended, 60)["status"]["phase"] == "COMPLETE"
-    assert runs_of(namespace) == {f"job-{number}": 1 for number in range(6)}
+    assert runs_of(namespace) == {f"job-{number}": 1 for number in range(9)}
     assert not [line for line in first.log().splitlines()[said:] if "Job " in line], "it stands by"
     for replica in replicas:
         assert "Traceback" not in replica.log()
