@@ -1,6 +1,8 @@
 """The entry point: settings, logging, run."""
 
+import asyncio
 import sys
+from contextlib import suppress
 
 import uvloop
 from kubernetes.aio.config import ConfigException
@@ -18,7 +20,8 @@ def main() -> None:
         sys.exit(f"elt-operator: a setting (ELT_OPERATOR_*) is wrong: {error}")
     logs.configure(settings.log_level, settings.log_format)
     try:
-        uvloop.run(operator.run(settings))
+        with suppress(asyncio.CancelledError):  # told to end before it had begun to watch
+            uvloop.run(operator.run(settings))
     except ConfigException as error:
         sys.exit(f"elt-operator: no access to a cluster: {error} (set KUBECONFIG, or run it in a pod)")
 

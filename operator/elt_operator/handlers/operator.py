@@ -43,7 +43,8 @@ def exact_now() -> datetime:
 
 
 async def run(settings: Settings) -> None:
-    """Look after all Pipelines until SIGTERM or SIGINT."""
+    """Look after all Pipelines until SIGTERM or SIGINT; one that comes before the watches begin cancels it."""
+    _end_by_cancelling()
     async with await Client.connect() as client, client.another() as for_lease:
         metrics, cache = Metrics(), Cache()
         client.count = metrics.count_request
@@ -74,6 +75,13 @@ async def run(settings: Settings) -> None:
             await stack.enter_async_context(_background(reconciler, audit, leadership, settings))
             await _watch(client, audit, leadership, settings)
         queue.close()
+
+
+def _end_by_cancelling() -> None:
+    """Have SIGTERM cancel this task until kopf sets its own handler: a pod's first process would ignore it."""
+    task = asyncio.current_task()
+    if task:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 @asynccontextmanager
