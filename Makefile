@@ -156,6 +156,9 @@ e2e: setup ## Run the tests on the cluster, which is brought up if it is not the
 
 .PHONY: helm
 helm: setup ## Run the chart's life on the cluster with Helm 3 and Helm 4 (the first time it builds both: needs Go; ONLY=helm4 for one)
+ifeq ($(CLUSTER),existing)
+	$(error make helm deletes the resource types, and with them all Pipelines and Jobs of the cluster; run it with CLUSTER=local or CLUSTER=kind)
+endif
 	@$(CLUSTER_TOOL) up
 	@$(MAKE) --no-print-directory images
 	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/helm -k "$(ONLY)"
