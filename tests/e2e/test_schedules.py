@@ -33,6 +33,11 @@ def told(namespace: Namespace, pipeline: str = "weather") -> list[str]:
     return [event["message"] for event in namespace.events(pipeline, "Pipeline") if event["reason"] == "SlotSkipped"]
 
 
+def wait_until_told(namespace: Namespace, message: str, pipeline: str = "weather") -> None:
+    """Wait for the event, which is posted once the slot is gone: told of several, it has the words of the last."""
+    namespace.until(lambda: told(namespace, pipeline) == [message])
+
+
 def wait_for(namespace: Namespace, word: str, name: str = "weather") -> Body:
     return namespace.wait(name, ready(word), 30, "eltpipelines")
 
@@ -121,7 +126,7 @@ def test_a_suspended_schedule_starts_nothing_and_keeps_its_history(namespace: Na
     assert namespace.run("by-hand")["status"]["phase"] == "COMPLETE"
     namespace.slot(day(1))
     namespace.until(lambda: namespace.slots() == [])
-    assert told(namespace) == [f"The slot of {text(day(1))} became no Job: the schedule is suspended (spec.suspend)."]
+    wait_until_told(namespace, f"The slot of {text(day(1))} became no Job: the schedule is suspended (spec.suspend).")
 
     namespace.pipeline(schedule=DAILY)
     resumed = wait_for(namespace, "Accepted")
@@ -193,7 +198,7 @@ def test_a_slow_pipeline_does_not_pile_up(namespace: Namespace) -> None:
     pipeline = namespace.wait("weather", lambda body: body["status"].get("skippedSlots") == 2, plural="eltpipelines")
     assert pipeline["status"]["lastScheduleTime"] == text(day(3))
     because = f"scheduled Job {second} still waits for its turn, and one at most may (concurrencyPolicy: Queue)"
-    assert told(namespace) == [f"The slot of {text(day(3))} became no Job: {because}."]
+    wait_until_told(namespace, f"The slot of {text(day(3))} became no Job: {because}.")
 
 
 def at_rest(namespace: Namespace, moment: datetime) -> str:
@@ -300,6 +305,6 @@ def test_minute_by_minute(namespace: Namespace, operator: Operator) -> None:
     skipped = {name: namespace.get(name, "eltpipelines")["status"].get("skippedSlots") for name in counted}
     assert skipped == dict.fromkeys(counted, 1)
     because = f"it was seen only after the next one ({sixth}) had come; the newest runs."
-    assert told(namespace, "steady") == [f"The slot of {fifth} became no Job: {because}"]
+    wait_until_told(namespace, f"The slot of {fifth} became no Job: {because}", "steady")
     assert any("startingDeadlineSeconds: 10" in words for words in told(namespace, "hasty"))
     assert "Traceback" not in operator.log()
