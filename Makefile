@@ -169,7 +169,7 @@ record: ## Record what the API server says of each ending, for the unit tests (t
 
 .PHONY: bench
 bench: $(VENV)/.bench-installed ## Measure the operator beside bare batch Jobs, on a local cluster of its own (ONLY="latency idle" for some)
-	@CLUSTER=local $(ON_CLUSTER) PYTHONPATH=tests $(BIN)/python -m bench $(ONLY)
+	@CLUSTER=local $(ON_CLUSTER) PYTHONPATH=tests $(BIN)/python -m bench $(ONLY) $(addprefix --before=,$(BEFORE))
 	@$(CLUSTER_TOOL) down
 
 $(VENV)/.bench-installed: requirements/bench.lock $(VENV)/.installed

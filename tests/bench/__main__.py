@@ -4,15 +4,16 @@ import argparse
 import asyncio
 import json
 import os
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
 from bench import report
-from bench.bed import Bed, api_server_of
+from bench.bed import FOLDER, Bed, api_server_of
 from bench.kwok import fake_node
 from bench.parts import PARTS, Part
 from cluster.local import Local
@@ -20,9 +21,9 @@ from cluster.settings import Settings
 from elt_operator.kube.client import Client
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
-FOLDER: Final = ROOT / "docs" / "performance"
 
 TUNED: Final = {
+    "CLUSTER_API_SERVER_FLAGS": "--profiling=true",
     "CLUSTER_KCM_FLAGS": (
         "--kube-api-qps=500 --kube-api-burst=1000 --concurrent-job-syncs=20 --concurrent-cron-job-syncs=20"
     ),
@@ -31,10 +32,21 @@ TUNED: Final = {
 PLANES: Final[dict[str, dict[str, str]]] = {"default": {}, "tuned": TUNED}
 
 
-async def measure(local: Local, parts: list[Part], keep: Callable[[str, Any], None]) -> None:
+def code_at(revision: str, folder: Path) -> Path:
+    """Return where the operator's code is, as it was at a revision of this repository."""
+    place = folder / revision.replace("/", "-")
+    place.mkdir()
+    tree = subprocess.run(["git", "archive", revision, "operator"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    subprocess.run(["tar", "--extract"], cwd=place, check=True, input=tree.stdout)
+    return place / "operator"
+
+
+async def measure(
+    local: Local, parts: list[Part], before: Mapping[str, Path], keep: Callable[[str, Any], None]
+) -> None:
     """Have ``keep`` told what each of ``parts`` found, on the cluster that runs."""
     async with await Client.connect() as client:
-        bed = Bed(client, local, api_server_of(local))
+        bed = Bed(client, local, api_server_of(local), before)
         for part in parts:
             print(f"{part.name} ({part.plane} control plane)", flush=True)
             start = time.monotonic()
@@ -42,7 +54,7 @@ async def measure(local: Local, parts: list[Part], keep: Callable[[str, Any], No
             print(f"  took {time.monotonic() - start:.0f} s", flush=True)
 
 
-def on_plane(plane: str, parts: list[Part], keep: Callable[[str, Any], None]) -> None:
+def on_plane(plane: str, parts: list[Part], revisions: Sequence[str], keep: Callable[[str, Any], None]) -> None:
     """Start a cluster whose control plane has the flags of ``plane``, and measure on it."""
     with patch.dict(os.environ, PLANES[plane]), tempfile.TemporaryDirectory(prefix="elt-bench-") as work:
         local = Local(Settings.from_environment())
@@ -54,14 +66,17 @@ def on_plane(plane: str, parts: list[Part], keep: Callable[[str, Any], None]) ->
         # Only its rights are needed: the operator that is measured runs beside the cluster, where the kernel counts.
         local.kubectl("scale", "--namespace=elt-operator", "deployment/elt-operator", "--replicas=0")
         with fake_node(local, local.settings.cache, Path(work)):
-            asyncio.run(measure(local, parts, keep))
+            before = {revision: code_at(revision, Path(work)) for revision in revisions}
+            asyncio.run(measure(local, parts, before, keep))
 
 
 def main() -> None:
     """Measure what the command line names."""
     parser = argparse.ArgumentParser(prog="bench", description="The project's benchmark.")
     parser.add_argument("only", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
-    wanted = parser.parse_args().only or [name for name, part in PARTS.items() if part.by_default]
+    parser.add_argument("--before", action="append", default=[], metavar="REVISION", help="for the part `changes`")
+    arguments = parser.parse_args()
+    wanted = arguments.only or [name for name, part in PARTS.items() if part.by_default]
     FOLDER.mkdir(parents=True, exist_ok=True)
     file = FOLDER / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
@@ -73,7 +88,7 @@ def main() -> None:
     for plane in PLANES:
         parts = [PARTS[name] for name in wanted if PARTS[name].plane == plane]
         if parts:
-            on_plane(plane, parts, keep)
+            on_plane(plane, parts, arguments.before, keep)
     report.plots(results, FOLDER)
     print(report.tables(results))
 

@@ -101,14 +101,14 @@ COLLECTIONS: Final = (
 
 
 @asynccontextmanager
-async def namespace(client: Client, label: str) -> AsyncIterator[Place]:
+async def namespace(client: Client, label: str, *, emptied: bool = True) -> AsyncIterator[Place]:
     """Make a namespace, and empty it afterwards; it goes with the cluster."""
     place = Place(client, f"bench-{label}-{uuid.uuid4().hex[:6]}")
     await client.request("POST", "/api/v1/namespaces", {"metadata": {"name": place.name}})
     try:
         yield place
     finally:
-        while await _left(place):
+        while emptied and await _left(place):
             for path, plural in COLLECTIONS:
                 options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
                 with suppress(TimeoutError):  # of many objects; it is asked again

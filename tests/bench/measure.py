@@ -71,33 +71,34 @@ class Makespan:
         return {**asdict(self), "jobs_per_minute": self.jobs_per_minute}
 
 
-async def lay_groundwork(place: Place, system: System, count: int) -> None:
-    """Make what must be there before ``count`` jobs are created."""
-    things = [thing for number in range(count) for thing in system.groundwork(number)]
+async def lay_groundwork(place: Place, system: System, numbers: Sequence[int]) -> None:
+    """Make what must be there before the jobs of these numbers are created."""
+    things = [thing for number in numbers for thing in system.groundwork(number)]
     await place.each([partial(place.create, *thing) for thing in things])
 
 
-async def makespan(place: Place, system: System, count: int, meter: Meter, audit: Audit) -> Makespan:
-    """Create ``count`` jobs as fast as the API server takes them; return when the last one has ended."""
+async def makespan(place: Place, system: System, numbers: Sequence[int], meter: Meter, audit: Audit) -> Makespan:
+    """Create the jobs of these numbers as fast as the API server takes them; return when the last one has ended."""
     over: set[str] = set()
+    jobs = [system.job(number) for number in numbers]
+    names = {job["metadata"]["name"] for job in jobs}
     done = asyncio.Event()
 
     def seen(_kind: str, body: Body, _came: float) -> None:
-        if system.ended(body):
+        if system.ended(body) and body["metadata"]["name"] in names:
             over.add(body["metadata"]["name"])
-            if len(over) == count:
+            if over == names:
                 done.set()
 
     async with place.watching(system.path, system.plural, seen):
         start = time.monotonic()
-        creations = [partial(place.create, system.path, system.plural, system.job(number)) for number in range(count)]
-        await place.each(creations)
+        await place.each([partial(place.create, system.path, system.plural, job) for job in jobs])
         created = time.monotonic()
         await asyncio.wait_for(done.wait(), LONGEST_SECONDS)
         end = time.monotonic()
     costs = meter.read()
     await asyncio.sleep(3)  # for what is written for people once the rest is done
-    return Makespan(system.name, count, end - start, created - start, costs, dict(audit.writes(place.name)))
+    return Makespan(system.name, len(jobs), end - start, created - start, costs, dict(audit.writes(place.name)))
 
 
 @dataclass
@@ -159,7 +160,7 @@ async def latency(place: Place, system: System, count: int, period_seconds: floa
         if body.get("status", {}).get("phase") in {"Succeeded", "Failed"}:
             times.pod_ended.setdefault(number, came)
 
-    await lay_groundwork(place, system, count)
+    await lay_groundwork(place, system, range(count))
     await asyncio.sleep(3)
     async with AsyncExitStack() as stack:
         for path, plural, seen in (

@@ -32,12 +32,11 @@ class Part:
 async def _one_makespan(bed: Bed, system: System, count: int) -> Makespan:
     """Measure one system; the operator runs only for its own."""
     async with namespace(bed.client, "makespan") as place:
-        await lay_groundwork(place, system, count)
-        if isinstance(system, BareBatchJobs):
-            return await makespan(place, system, count, Meter(bed.api_server, None), bed.audit())
-        async with bed.operator() as running:
+        await lay_groundwork(place, system, range(count))
+        async with system.controller(bed) as running:
             await at_rest(bed, place)
-            return await makespan(place, system, count, Meter(bed.api_server, running.process), bed.audit())
+            meter = Meter(bed.api_server, running.process if running else None)
+            return await makespan(place, system, range(count), meter, bed.audit())
 
 
 async def at_rest(bed: Bed, place: Place, seconds: float = 3) -> None:
@@ -51,7 +50,18 @@ async def at_rest(bed: Bed, place: Place, seconds: float = 3) -> None:
 
 async def makespans(bed: Bed, *, count: int, times: int) -> Result:
     """Both systems in turns: many jobs at once, each eltjob of a Pipeline of its own."""
-    systems: Sequence[System] = (BareBatchJobs(), EltJobs())
+    return await _in_turns(bed, (BareBatchJobs(), EltJobs()), count, times)
+
+
+async def changes(bed: Bed, *, count: int, times: int) -> Result:
+    """The same with the operator as it was at earlier revisions, and as it is: what each change has brought."""
+    if not bed.before:
+        raise SystemExit('say which revisions: make bench ONLY=changes BEFORE="one another"')
+    earlier = [EltJobs(name=f"eltjobs, {revision}", code=code) for revision, code in bed.before.items()]
+    return await _in_turns(bed, (BareBatchJobs(), *earlier, EltJobs()), count, times)
+
+
+async def _in_turns(bed: Bed, systems: Sequence[System], count: int, times: int) -> Result:
     measured: dict[str, list[Makespan]] = {system.name: [] for system in systems}
     for _ in range(times):
         for system in systems:
@@ -65,10 +75,10 @@ async def one_queue(bed: Bed, *, count: int) -> Result:
     """All Jobs at once for one Pipeline: they run one by one, the oldest first."""
     system = EltJobs(one_pipeline=True)
     async with namespace(bed.client, "queue") as place:
-        await lay_groundwork(place, system, count)
+        await lay_groundwork(place, system, range(count))
         async with bed.operator() as running:
             await at_rest(bed, place)
-            one = await makespan(place, system, count, Meter(bed.api_server, running.process), bed.audit())
+            one = await makespan(place, system, range(count), Meter(bed.api_server, running.process), bed.audit())
             jobs = [job async for job in bed.client.objects(place.collection(system.path, system.plural))]
     by_age = sorted(jobs, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
     numbers = [int(job["status"]["taskName"].rpartition("-r")[2]) for job in by_age]
@@ -85,14 +95,12 @@ async def latencies(bed: Bed, *, count: int, period_seconds: float) -> Result:
     for exit_code in (0, 1):
         for system in (BareBatchJobs(exit_code), EltJobs(exit_code)):
             async with namespace(bed.client, "latency") as place:
-                if isinstance(system, BareBatchJobs):
+                audit = bed.audit()
+                async with system.controller(bed):
                     one = await latency(place, system, count, period_seconds)
-                else:
-                    audit = bed.audit()
-                    async with bed.operator():
-                        one = await latency(place, system, count, period_seconds)
-                        await asyncio.sleep(3)
-                    found[f"writes, exit code {exit_code}"] = dict(audit.writes(place.name))
+                    await asyncio.sleep(3)
+                if writes := dict(audit.writes(place.name)):
+                    found[f"writes, exit code {exit_code}"] = writes
             told = one.as_json()
             print(
                 f"  {system.name}, exit code {exit_code}: created to pod p99 {told['created_to_pod']['p99']:.3f} s, "
@@ -104,34 +112,61 @@ async def latencies(bed: Bed, *, count: int, period_seconds: float) -> Result:
     return found
 
 
-async def _with(bed: Bed, place: Place, system: EltJobs, jobs: int) -> Result:
-    """Start the operator over what lies around; then let ``jobs`` Jobs of as many Pipelines run."""
-    async with bed.operator() as running:
+async def growth(bed: Bed, *, steps: Sequence[tuple[int, int]], jobs: int) -> Result:
+    """What lies around must not make a Job dearer: more and more ``steps`` of Pipelines and finished Jobs."""
+    system, found, pipelines, finished = EltJobs(), [], 0, 0
+    async with namespace(bed.client, "growth", emptied=False) as place:
+        for step, (more_pipelines, more_finished) in enumerate(steps):
+            await lay_groundwork(place, system, range(pipelines, more_pipelines))
+            await place.each([partial(_finished_job, place, number) for number in range(finished, more_finished)])
+            pipelines, finished = more_pipelines, more_finished
+            async with bed.operator() as running:
+                await at_rest(bed, place)
+                at_rest_megabytes = running.process.megabytes
+                numbers = range(step * jobs, (step + 1) * jobs)  # of Pipelines that have had no Job yet
+                one = await makespan(place, system, numbers, Meter(bed.api_server, running.process), bed.audit())
+            print(
+                f"  {pipelines} Pipelines, {finished} finished Jobs: ready after {running.seconds_to_ready:.1f} s, "
+                f"{at_rest_megabytes:.0f} MiB at rest, {one.costs.operator_peak:.0f} MiB at most, "
+                f"{jobs} Jobs in {one.seconds:.1f} s, {1000 * one.costs.operator_cpu / jobs:.1f} ms CPU each",
+                flush=True,
+            )
+            found.append(
+                {
+                    **one.as_json(),
+                    "pipelines": pipelines,
+                    "finished": finished,
+                    "seconds_to_ready": running.seconds_to_ready,
+                    "megabytes_at_rest": at_rest_megabytes,
+                }
+            )
+    return {"steps": found}
+
+
+async def profile(bed: Bed, *, count: int) -> Result:
+    """Where the time of many Jobs at once goes: a flame graph of the operator, and the API server's own profile."""
+    system = EltJobs()
+    flames, ours = bed.folder / "operator.svg", bed.folder / "api-server.pprof"
+    async with namespace(bed.client, "profile") as place, bed.operator() as running:
+        await lay_groundwork(place, system, range(count))
         await at_rest(bed, place)
-        at_start = running.process.megabytes
-        one = await makespan(place, system, jobs, Meter(bed.api_server, running.process), bed.audit())
-        return {**one.as_json(), "seconds_to_ready": running.seconds_to_ready, "megabytes_at_rest": at_start}
-
-
-async def growth(bed: Bed, *, pipelines: Sequence[int], finished: Sequence[int], jobs: int) -> Result:
-    """What lies around must not make a Job dearer."""
-    system, found = EltJobs(), {}
-    for count in pipelines:
-        async with namespace(bed.client, "growth") as place:
-            await lay_groundwork(place, system, count)
-            found[f"{count} Pipelines"] = await _with(bed, place, system, jobs)
-    for count in finished:
-        async with namespace(bed.client, "growth") as place:
-            await lay_groundwork(place, system, jobs)
-            await place.each([partial(_finished_job, place, number) for number in range(count)])
-            found[f"{count} finished Jobs"] = await _with(bed, place, system, jobs)
-    for name, told in found.items():
-        print(
-            f"  {name}: ready after {told['seconds_to_ready']:.1f} s, {told['megabytes_at_rest']:.0f} MiB at rest, "
-            f"{told['costs']['operator_peak']:.0f} MiB at most, {jobs} Jobs in {told['seconds']:.1f} s",
-            flush=True,
+        seconds = 20
+        spy = (
+            "py-spy",
+            "record",
+            "--pid",
+            str(running.process.pid),
+            "--duration",
+            str(seconds),
+            "--output",
+            str(flames),
         )
-    return found
+        recording = await asyncio.create_subprocess_exec(*spy, stdout=asyncio.subprocess.DEVNULL)
+        sampled = asyncio.create_task(bed.api_server_profile(seconds, ours))
+        one = await makespan(place, system, range(count), Meter(bed.api_server, running.process), bed.audit())
+        await sampled
+        assert await recording.wait() == 0, "py-spy failed"
+    return {**one.as_json(), "files": [flames.name, ours.name]}
 
 
 async def _finished_job(place: Place, number: int) -> None:
@@ -148,7 +183,7 @@ async def idle(bed: Bed, *, pipelines: int, seconds: float) -> Result:
     """Nothing happens, so nothing is written."""
     system = EltJobs()
     async with namespace(bed.client, "idle") as place:
-        await lay_groundwork(place, system, pipelines)
+        await lay_groundwork(place, system, range(pipelines))
         async with bed.operator() as running:
             await at_rest(bed, place)
             meter, audit = Meter(bed.api_server, running.process), bed.audit()
@@ -185,7 +220,7 @@ async def schedules(bed: Bed, *, pipelines: int) -> Result:
     fires = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=2 + pipelines // 1500)  # noqa: TID251 - the clock of the benchmark
     system = EltJobs(spec={"schedule": f"{fires.minute} {fires.hour} * * *"})
     async with namespace(bed.client, "schedules") as place, bed.operator() as running:
-        await lay_groundwork(place, system, pipelines)
+        await lay_groundwork(place, system, range(pipelines))
         await at_rest(bed, place)
         audit, meter = bed.audit(), Meter(bed.api_server, running.process)
         wait = (fires - datetime.now(UTC)).total_seconds()  # noqa: TID251 - the clock of the benchmark
@@ -209,6 +244,9 @@ async def schedules(bed: Bed, *, pipelines: int) -> Result:
     return {"pipelines": pipelines, "seconds after the minute": told, "costs": asdict(costs), "writes": writes}
 
 
+GROWTH: Final = ((100, 0), (1000, 0), (1000, 1000), (1000, 10_000), (5000, 10_000))
+"""Pipelines and finished Jobs that lie around."""
+
 PARTS: Final[Mapping[str, Part]] = {
     part.name: part
     for part in (
@@ -218,12 +256,11 @@ PARTS: Final[Mapping[str, Part]] = {
         Part("tuned-1000", "tuned", partial(makespans, count=1000, times=3)),
         Part("latency", "tuned", partial(latencies, count=60, period_seconds=0.4)),
         Part("one-pipeline", "tuned", partial(one_queue, count=1000)),
-        Part(
-            "growth",
-            "tuned",
-            partial(growth, pipelines=(100, 1000, 5000), finished=(0, 1000, 10_000), jobs=100),
-        ),
         Part("schedules", "tuned", partial(schedules, pipelines=1000)),
         Part("idle", "tuned", partial(idle, pipelines=1000, seconds=300)),
+        Part("changes", "tuned", partial(changes, count=1000, times=3), by_default=False),
+        Part("profile", "tuned", partial(profile, count=1000), by_default=False),
+        # The last one: what it leaves lying around goes with the cluster.
+        Part("growth", "tuned", partial(growth, steps=GROWTH, jobs=100)),
     )
 }

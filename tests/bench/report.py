@@ -13,6 +13,7 @@ mpl.rcParams["svg.hashsalt"] = "elt-operator"  # the same results, the same file
 
 COLOURS: Final = {"bare batch Jobs": "#8a8f98", "eltjobs": "#1f6feb"}
 MAKESPANS: Final = ("default-300", "default-1000", "tuned-300", "tuned-1000")
+"""The parts that are drawn."""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -28,13 +29,13 @@ def _spread(values: Sequence[float], form: str = ".1f") -> str:
 
 def _makespan_rows(results: dict[str, Any]) -> list[list[str]]:
     rows = []
-    for part in MAKESPANS:
+    for part in (*MAKESPANS, "changes"):
         for system, runs in results.get(part, {}).items():
             jobs = runs[0]["jobs"]
             writes = median(sum(run["writes"].values()) / jobs for run in runs)
             rows.append(
                 [
-                    part.partition("-")[0],
+                    "tuned" if part == "changes" else part.partition("-")[0],
                     f"{jobs:,}",
                     system,
                     _spread([run["seconds"] for run in runs]),
@@ -62,14 +63,15 @@ def _latency_rows(results: dict[str, Any]) -> list[list[str]]:
 def _growth_rows(results: dict[str, Any]) -> list[list[str]]:
     return [
         [
-            name,
+            f"{told['pipelines']:,}",
+            f"{told['finished']:,}",
             f"{told['seconds_to_ready']:.1f}",
             f"{told['megabytes_at_rest']:.0f}",
             f"{told['costs']['operator_peak']:.0f}",
             f"{told['seconds']:.1f}",
             f"{told['costs']['operator_cpu'] * 1000 / told['jobs']:.1f}",
         ]
-        for name, told in results.get("growth", {}).items()
+        for told in results.get("growth", {}).get("steps", [])
     ]
 
 
@@ -92,7 +94,8 @@ def tables(results: dict[str, Any]) -> str:
         _table(head, _makespan_rows(results)),
         _table(["system", "from, to", "p50, s", "p90, s", "p99, s"], _latency_rows(results)),
         _writes(results),
-        _table(["lying around", "start to ready, s", "MiB at rest", "most MiB", "100 Jobs, s", "ms CPU a Job"], rows),
+        _table(["Pipelines", "finished Jobs", "start to ready, s", "MiB at rest", "most MiB", "100 Jobs, s",
+                "ms CPU a Job"], rows),
     ]  # fmt: skip
     if queue := results.get("one-pipeline"):
         parts.append(f"{queue['jobs']} Jobs of one Pipeline: {queue['seconds']:.0f} s, "
@@ -155,22 +158,22 @@ def _plot_latency(results: dict[str, Any], folder: Path) -> None:
 
 
 def _plot_growth(results: dict[str, Any], folder: Path) -> None:
-    told = results.get("growth")
-    if not told:
+    steps = results.get("growth", {}).get("steps")
+    if not steps:
         return
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-    for kind, colour in (("Pipelines", "#1f6feb"), ("finished Jobs", "#d29922")):
-        of_kind = {int(name.split()[0]): one for name, one in told.items() if name.endswith(kind)}
-        around = [max(count, 1) for count in of_kind]
-        left.plot(around, [one["megabytes_at_rest"] for one in of_kind.values()], marker="o", color=colour, label=kind)
-        milliseconds = [one["costs"]["operator_cpu"] * 1000 / one["jobs"] for one in of_kind.values()]
-        right.plot(around, milliseconds, marker="o", color=colour, label=kind)
-    for axis, words in ((left, "MiB at rest"), (right, "operator's CPU, ms a Job")):
-        axis.set_xscale("log")
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.8))
+    around = [f"{step['pipelines']:,}\n{step['finished']:,}" for step in steps]
+    figures = {
+        "seconds from start to ready": [step["seconds_to_ready"] for step in steps],
+        "operator's memory at rest, MiB": [step["megabytes_at_rest"] for step in steps],
+        "operator's CPU for a Job, ms": [step["costs"]["operator_cpu"] * 1000 / step["jobs"] for step in steps],
+    }
+    for axis, (words, values) in zip(axes, figures.items(), strict=True):
+        axis.plot(around, values, marker="o", color=COLOURS["eltjobs"])
         axis.set_ylim(bottom=0)
-        axis.set_xlabel("lying around")
         axis.set_title(words, fontsize=10)
-    left.legend(fontsize=8)
+        axis.tick_params(labelsize=8)
+    axes[0].set_xlabel("Pipelines, and finished Jobs, that lie around", fontsize=8)
     _save(figure, folder, "growth")
 
 

@@ -1,8 +1,12 @@
 """The systems that are compared. A further one is a further class: what a job of it is, and when that has ended."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
+
+from bench.bed import Bed, Running
 
 Body = dict[str, Any]
 
@@ -34,6 +38,9 @@ class System(Protocol):
 
     def ended(self, body: Body) -> bool:
         """Return whether a job has ended."""
+
+    def controller(self, bed: Bed) -> AbstractAsyncContextManager[Running | None]:
+        """Have its controller at work; gives its process, where it has one of its own."""
 
 
 def _labels(exit_code: int) -> dict[str, str]:
@@ -78,6 +85,10 @@ class BareBatchJobs:
         conditions = body.get("status", {}).get("conditions") or []
         return any(one["type"] in {"Complete", "Failed"} and one["status"] == "True" for one in conditions)
 
+    def controller(self, bed: Bed) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - System's
+        """Have nothing at work: the control plane carries batch Jobs out."""
+        return nullcontext()
+
 
 @dataclass(frozen=True)
 class EltJobs:
@@ -90,6 +101,8 @@ class EltJobs:
     plural: str = "eltjobs"
     spec: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the Pipelines."""
+    code: Path | None = None
+    """Where the operator's code is; that of the working tree when there is none."""
 
     def pipeline(self, number: int) -> str:
         """Return the name of the Pipeline of job ``number``."""
@@ -120,3 +133,7 @@ class EltJobs:
     def ended(self, body: Body) -> bool:
         """Return whether its phase is one of the last."""
         return body.get("status", {}).get("phase") in {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
+
+    def controller(self, bed: Bed) -> AbstractAsyncContextManager[Running]:
+        """Have the operator at work."""
+        return bed.operator(self.code)

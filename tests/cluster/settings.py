@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 PROVIDERS = ("local", "kind", "existing")
 KUBERNETES_VERSION = "v1.36.3"  # programs/go.mod names the same one; a unit test holds them together
 
-FLAGS = {"CLUSTER_KCM_FLAGS": "kube-controller-manager", "CLUSTER_SCHEDULER_FLAGS": "kube-scheduler"}
+FLAGS = {
+    "CLUSTER_API_SERVER_FLAGS": "kube-apiserver",
+    "CLUSTER_KCM_FLAGS": "kube-controller-manager",
+    "CLUSTER_SCHEDULER_FLAGS": "kube-scheduler",
+}
 """Variables with further flags, and for which component."""
 
 HERE = Path(__file__).resolve().parent

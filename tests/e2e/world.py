@@ -328,6 +328,8 @@ class Operator:
     """Environment variables, without their prefix."""
     identity: str = "elt-operator"
     """Its name as a replica."""
+    code: Path | None = None
+    """Folder of its package; that of the working tree when there is none."""
     process: subprocess.Popen[bytes] | None = None
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="elt-e2e-")))
 
@@ -352,6 +354,7 @@ class Operator:
             "ELT_OPERATOR_LOG_FORMAT": "text",
             "POD_NAME": self.identity,
             **{f"ELT_OPERATOR_{name}": value for name, value in self.settings.items()},
+            **({"PYTHONPATH": str(self.code)} if self.code else {}),
         }
 
     def _kubeconfig(self) -> Path:

@@ -15,7 +15,7 @@ def test_everything_has_a_default() -> None:
     assert settings.state == Path("/var/lib/elt-operator/cluster")
     assert settings.cache == Path("/home/ada/.cache/elt-operator")
     assert settings.kubeconfig == Path("/home/ada/.kube/config")
-    assert settings.flags == {"kube-controller-manager": (), "kube-scheduler": ()}
+    assert settings.flags == {"kube-apiserver": (), "kube-controller-manager": (), "kube-scheduler": ()}
     assert (settings.checkout / "pyproject.toml").exists()
 
 
@@ -25,6 +25,7 @@ def test_the_environment_decides() -> None:
             "HOME": "/home/ada",
             "CLUSTER": "kind",
             "CLUSTER_STATE": "/srv/state",
+            "CLUSTER_API_SERVER_FLAGS": "--profiling=true",
             "CLUSTER_KCM_FLAGS": "--kube-api-qps=500 --concurrent-job-syncs=20",
             "CLUSTER_SCHEDULER_FLAGS": "--kube-api-qps=500",
             "KUBECONFIG": "/a:/b",
@@ -37,6 +38,7 @@ def test_the_environment_decides() -> None:
     assert settings.cache == Path("/srv/cache/elt-operator")
     assert settings.kubeconfig == Path("/a")
     assert settings.flags == {
+        "kube-apiserver": ("--profiling=true",),
         "kube-controller-manager": ("--kube-api-qps=500", "--concurrent-job-syncs=20"),
         "kube-scheduler": ("--kube-api-qps=500",),
     }
