@@ -26,6 +26,8 @@ class FaultProxy:
     position: str = BEFORE
     writes: list[str] = field(default_factory=list)
     """Method and path of each write so far."""
+    armed: bool = True
+    """Whether it strikes at all."""
     severed: bool = False
     """Whether nothing passes: every stream has been cut, and new requests are not answered well."""
     _streams: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -56,6 +58,14 @@ class FaultProxy:
             for _ in range(5):  # connections that were cut are closed in the loop's next turns
                 await asyncio.sleep(0)
 
+    def _strike(self) -> None:
+        if self.armed:
+            self.strike()
+
+    def disarm(self) -> None:
+        """Strike no more: a request on its way when a test ends would start the operator again."""
+        self.armed = False
+
     def sever(self) -> None:
         """Cut all streams, and let nothing pass until ``heal``."""
         self.severed = True
@@ -78,7 +88,7 @@ class FaultProxy:
         if request.method in WRITES:
             self.writes.append(f"{request.method} {request.path}")
         if strikes and self.position == BEFORE:
-            self.strike()
+            self._strike()
             raise web.HTTPBadGateway
         body = await request.read()
         assert self._session is not None
@@ -91,7 +101,7 @@ class FaultProxy:
         ) as answer:
             if strikes and self.position == STORED:
                 await answer.read()
-                self.strike()
+                self._strike()
                 raise web.HTTPBadGateway
             response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
             with suppress(aiohttp.ClientConnectionResetError):  # the operator was killed
@@ -100,5 +110,5 @@ class FaultProxy:
                     await response.write(chunk)
                 await response.write_eof()
         if strikes:
-            self.strike()
+            self._strike()
         return response

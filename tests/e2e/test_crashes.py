@@ -149,6 +149,7 @@ async def gone_through(flow: Flow, name: str, strike_at: int = -1, position: str
         error.add_note(f"killed at write {strike_at}, {position}; the writes: {proxy.writes}\n{operator.log()[-3000:]}")
         raise
     finally:
+        proxy.disarm()
         operator.kill()
         await proxy.stop()
         await asyncio.to_thread(namespace.delete)
@@ -182,6 +183,7 @@ async def proxy(operator: Operator) -> AsyncIterator[FaultProxy]:
     made = new_proxy(operator)
     operator.server = await made.start()
     yield made
+    made.disarm()
     operator.kill()
     await made.stop()
 
