@@ -8,6 +8,7 @@ import pytest
 
 from chart.helm import ROOT
 from e2e.clock import DAILY, HOUR, day, minutes_from_now, sleep_until
+from e2e.demo import demo
 from e2e.world import Namespace, Refused, audit_events, ended, kubectl, phase
 from helm.release import NAMESPACE, OF_CHART, RELEASED, USER, Release, pods
 
@@ -91,6 +92,8 @@ def test_it_works_with_exactly_its_rights(release: Release, namespace: Namespace
     namespace.until(lambda: (namespace.cron_job("scheduled") or {})["spec"]["schedule"] == HOURS_LATER)
     namespace.pipeline("scheduled")
     namespace.until(lambda: namespace.cron_job("scheduled") is None)
+
+    demo("loads", DEMO_NAMESPACE=namespace.name)
 
     assert asked(release.begun, code=403) == set()
     rights = granted()

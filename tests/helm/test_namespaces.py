@@ -2,6 +2,7 @@
 
 import pytest
 
+from e2e.demo import demo
 from e2e.world import Namespace, kubectl
 from helm.release import OF_CHART, Release
 from helm.test_life import asked
@@ -22,8 +23,9 @@ def test_it_looks_after_its_namespaces_and_has_no_cluster_role(
 
     other_namespace.pipeline()
     other_namespace.job("not-ours")
-    namespace.pipeline()
-    assert namespace.run()["status"]["phase"] == "COMPLETE"
+    namespace.pipeline("quick")
+    assert namespace.run(pipeline="quick")["status"]["phase"] == "COMPLETE"
+    demo("loads", DEMO_NAMESPACE=namespace.name)
     assert "conditions" not in other_namespace.get("not-ours")["status"]
 
     assert kubectl("get", "clusterroles,clusterrolebindings", OF_CHART, "--output=name") == ""

@@ -1,0 +1,25 @@
+"""The README's main command, as a test runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+DEMO = Path(__file__).resolve().parents[2] / "demo" / "demo.py"
+
+
+def demo(*arguments: str, **environment: str) -> None:
+    """Run the demo; fails with all that it printed unless it has counted what it should."""
+    command = [sys.executable, str(DEMO), *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for line in (
+        "rows in tap_weather.weather: 26115",
+        "rows in mart.daily (3 airports x 364 days): 1092",
+        "tests of dbt passed: 2",
+        "new rows: 0",
+        "phase, exit code: ('ERROR', 1)",
+        "source went away after 12000 records",
+    ):
+        assert line in ended.stdout, ended.stdout
