@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     lease_namespace: str = ""
     """Namespace of the Lease by which one of several replicas acts; empty: this one always does."""
 
+    lease_name: Annotated[str, Field(min_length=1)] = "elt-operator"
+    """Name of that Lease: replicas of one installation share it, those of another one have their own."""
+
     identity: Annotated[str, Field(validation_alias="POD_NAME", min_length=1)] = "elt-operator"
     """The replica's name, from the variable POD_NAME."""
 

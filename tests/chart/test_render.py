@@ -296,8 +296,16 @@ def test_the_settings_reach_the_operator(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_more_variables_come_last() -> None:
     names = [variable["name"] for variable in container(rendered(values=value_set("settings")))["env"]]
 
-    assert names[:2] == ["POD_NAME", "ELT_OPERATOR_LEASE_NAMESPACE"]
+    assert names[:3] == ["POD_NAME", "ELT_OPERATOR_LEASE_NAMESPACE", "ELT_OPERATOR_LEASE_NAME"]
     assert names[-2:] == ["HTTPS_PROXY", "TOKEN"]
+
+
+def test_two_releases_in_one_namespace_have_a_lease_each() -> None:
+    for release in ("team-a", "team-b"):
+        printed, name = rendered("--skip-tests", release=release), f"{release}-elt-operator"
+        (role,) = of_kind(objects(printed), "Role")
+        assert role["rules"][1]["resourceNames"] == [name]
+        assert {"name": "ELT_OPERATOR_LEASE_NAME", "value": name} in container(printed)["env"]
 
 
 def test_two_releases_of_one_name_in_two_namespaces_do_not_meet() -> None:

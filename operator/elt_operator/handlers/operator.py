@@ -54,7 +54,7 @@ async def run(settings: Settings) -> None:
             cluster, cache, queue, settings.namespaces, settings.audit_seconds, restarted=metrics.count_watch_restart
         )
         lease = (
-            Lease(for_lease, settings.lease_namespace, settings.identity, exact_now)
+            Lease(for_lease, settings.lease_namespace, settings.lease_name, settings.identity, exact_now)
             if settings.lease_namespace
             else None
         )

@@ -20,7 +20,6 @@ from elt_operator.kube.client import ApiError, Client, Conflict, NotFound
 
 logger = logging.getLogger(__name__)
 
-NAME: Final = "elt-operator"
 DURATION_SECONDS: Final = 15
 """After so long without a sign of the holder another replica takes over."""
 DEADLINE_SECONDS: Final = 10.0
@@ -34,8 +33,9 @@ LEASES_PATH: Final = "/apis/coordination.k8s.io/v1"
 class Lease:
     """Our share in a Lease of the cluster. ``client`` is its own, so that nothing queues up before a renewal."""
 
-    def __init__(self, client: Client, namespace: str, identity: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: Client, namespace: str, name: str, identity: str, clock: Callable[[], datetime]) -> None:
         self._client = client
+        self._name = name
         self._collection = f"{LEASES_PATH}/namespaces/{namespace}/leases"
         self._identity = identity
         self._clock = clock
@@ -106,7 +106,7 @@ class Lease:
 
     async def _read(self) -> dict[str, Any] | None:
         try:
-            body: dict[str, Any] = await self._client.request("GET", f"{self._collection}/{NAME}")
+            body: dict[str, Any] = await self._client.request("GET", f"{self._collection}/{self._name}")
         except NotFound:
             return None
         return body
@@ -123,10 +123,11 @@ class Lease:
             "leaseTransitions": spec.get("leaseTransitions", 0) + taken,
         }
         if body is None:
-            made = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME}, "spec": wanted}
+            metadata = {"name": self._name}
+            made = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": wanted}
             await self._client.request("POST", self._collection, made)
         else:
-            await self._client.request("PUT", f"{self._collection}/{NAME}", {**body, "spec": wanted})
+            await self._client.request("PUT", f"{self._collection}/{self._name}", {**body, "spec": wanted})
 
     async def release(self) -> None:
         """Give it up for good, so that another replica need not wait; one that is not ours is left as it is."""

@@ -46,7 +46,7 @@ class World:
         self.time = 1000.0
 
     def replica(self, name: str) -> Lease:
-        return Lease(self.server, "elt-operator", name, lambda: at(self.time))  # type: ignore[arg-type]  # a stand-in for its client
+        return Lease(self.server, "elt-operator", "lease", name, lambda: at(self.time))  # type: ignore[arg-type]  # a stand-in
 
     async def tick(self, *replicas: Lease, seconds: float = 2) -> None:
         """Let time pass, then let each of ``replicas`` try once."""
