@@ -161,6 +161,7 @@ ifeq ($(CLUSTER),existing)
 endif
 	@$(CLUSTER_TOOL) up
 	@$(MAKE) --no-print-directory images
+	@$(MAKE) --no-print-directory images IMAGES=elt-operator-0.1.0
 	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/helm -k "$(ONLY)"
 
 .PHONY: record

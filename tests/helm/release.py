@@ -1,12 +1,11 @@
 """A release of the chart on the cluster, by a real Helm."""
 
+import json
 import os
-import re
 import subprocess
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,20 @@ from typing import Any
 import yaml
 
 from chart.helm import CHART, ROOT, tool
-from e2e.clock import now
 from e2e.world import Refused, kubectl
 
 NAME = NAMESPACE = "elt-operator"
 USER = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 OF_CHART = "--selector=app.kubernetes.io/name=elt-operator"
-RELEASED = sorted((Path(__file__).parent / "releases").glob("elt-operator-*.tgz"))
-"""The charts as they were released, the newest last."""
+RELEASED = "0.1.0"
+"""The newest release: its chart and its image are used as they were."""
+RELEASED_CHART = Path(__file__).parent / "releases" / f"elt-operator-{RELEASED}.tgz"
 
-SETTINGS = {
-    "image": {"repository": f"{os.environ.get('IMAGES_FROM', 'localhost')}/elt-operator", "tag": "dev"},
-    "settings": {"auditSeconds": 5},
-}
+
+def settings(tag: str) -> dict[str, Any]:
+    """Return values for a release of the image with this tag."""
+    repository = f"{os.environ.get('IMAGES_FROM', 'localhost')}/elt-operator"
+    return {"image": {"repository": repository, "tag": tag}, "settings": {"auditSeconds": 5}}
 
 
 @cache
@@ -42,7 +42,6 @@ class Release:
 
     version: int
     """Helm's: 3 or 4."""
-    begun: datetime = field(default_factory=now)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="release-")))
 
     def helm(self, verb: str, *arguments: str | Path) -> str:
@@ -54,35 +53,34 @@ class Release:
         assert ended.returncode == 0, f"helm{self.version} {verb}: {ended.stdout}"
         return ended.stdout
 
-    def _values(self, **values: Any) -> str:
+    def _values(self, chart: Path, **values: Any) -> str:
         path = self.folder / "values.yaml"
-        path.write_text(yaml.safe_dump(SETTINGS | values))
+        path.write_text(yaml.safe_dump(settings(RELEASED if chart == RELEASED_CHART else "dev") | values))
         return f"--values={path}"
 
     def install(self, chart: Path = CHART, *arguments: str, **values: Any) -> None:
         """Install the chart, in a namespace that admits restricted pods only."""
         kubectl("create", "namespace", NAMESPACE)
         kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-        self.helm("install", chart, self._values(**values), *arguments)
+        self.helm("install", chart, self._values(chart, **values), *arguments)
 
     def upgrade(self, chart: Path = CHART, *arguments: str, **values: Any) -> None:
         """Upgrade to the chart."""
-        self.helm("upgrade", chart, self._values(**values), "--wait", "--timeout=120s", *arguments)
-
-    def next_chart(self) -> Path:
-        """Return the chart as one of a later version."""
-        copy = self.folder / "next"
-        if not copy.exists():
-            subprocess.run(["cp", "--recursive", CHART, copy], check=True)
-            file = copy / "Chart.yaml"
-            file.write_text(re.sub(r"(?m)^version: .*$", "version: 99.0.0", file.read_text()))
-        return copy
+        self.helm("upgrade", chart, self._values(chart, **values), "--wait", "--timeout=120s", *arguments)
 
 
 def pods() -> set[str]:
     """Return the names of the operator's pods."""
     printed = kubectl("get", "pods", f"--namespace={NAMESPACE}", OF_CHART, "--output=name")
     return set(printed.split())
+
+
+def images(of_pods: set[str]) -> set[str]:
+    """Return the tags of the images that some of the operator's pods run."""
+    printed = kubectl("get", f"--namespace={NAMESPACE}", *sorted(of_pods), "--output=json")
+    found = json.loads(printed)
+    bodies = found.get("items", [found])
+    return {body["spec"]["containers"][0]["image"].rpartition(":")[2] for body in bodies}
 
 
 def log() -> str:
