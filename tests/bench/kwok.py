@@ -42,8 +42,8 @@ def program(cache: Path) -> Path:
 
 
 @contextmanager
-def fake_node(local: Local, cache: Path, work: Path) -> Iterator[None]:
-    """Have the fake node in the cluster."""
+def fake_node(local: Local, cache: Path, work: Path) -> Iterator[int]:
+    """Have the fake node in the cluster; gives the id of its process."""
     log, stages = work / "pod.log", work / "stages.yaml"
     log.write_text("2026-01-01T00:00:00.000000000Z stdout F a line that every pod has written\n")
     stages.write_text(string.Template((HERE / "stages.yaml").read_text()).safe_substitute(log=log))
@@ -68,7 +68,7 @@ def fake_node(local: Local, cache: Path, work: Path) -> Iterator[None]:
         )
     try:
         _until_ready(local, work / "kwok.log")
-        yield
+        yield kwok.pid
     finally:
         kwok.terminate()
         kwok.wait()

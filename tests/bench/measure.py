@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from bench.api import Audit, Body, Place, Process
+from bench.api import Body, Place
+from bench.costs import Audit, Costs, Meter
 from bench.systems import System
 
 LONGEST_SECONDS = 900
@@ -18,35 +19,6 @@ def percentile(values: Sequence[float], share: float) -> float:
     """Return the value below which ``share`` (0 to 1) of ``values`` lie; the nearest of them."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-@dataclass
-class Costs:
-    """What it cost: CPU seconds and MiB; those of the operator are 0 where none ran."""
-
-    api_server_cpu: float = 0.0
-    operator_cpu: float = 0.0
-    operator_peak: float = 0.0
-
-
-@dataclass
-class Meter:
-    """Reads what processes cost between its start and ``read``."""
-
-    api_server: Process
-    operator: Process | None
-    _before: tuple[float, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._before = (self.api_server.cpu_seconds, self.operator.cpu_seconds if self.operator else 0.0)
-
-    def read(self) -> Costs:
-        """Return the costs so far."""
-        return Costs(
-            api_server_cpu=self.api_server.cpu_seconds - self._before[0],
-            operator_cpu=self.operator.cpu_seconds - self._before[1] if self.operator else 0.0,
-            operator_peak=self.operator.peak_megabytes if self.operator else 0.0,
-        )
 
 
 @dataclass
@@ -98,7 +70,7 @@ async def makespan(place: Place, system: System, numbers: Sequence[int], meter: 
         end = time.monotonic()
     costs = meter.read()
     await asyncio.sleep(3)  # for what is written for people once the rest is done
-    return Makespan(system.name, len(jobs), end - start, created - start, costs, dict(audit.writes(place.name)))
+    return Makespan(system.name, len(jobs), end - start, created - start, costs, dict(audit.writes()))
 
 
 @dataclass

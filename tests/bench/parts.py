@@ -1,21 +1,50 @@
 """The parts of the benchmark. Each returns what goes into the file of results."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from bench.api import Body, Place, namespace
-from bench.bed import Bed
-from bench.measure import Makespan, Meter, latency, lay_groundwork, makespan, percentile
+from bench.api import Body, Place
+from bench.bed import Plane
+from bench.measure import Makespan, latency, lay_groundwork, makespan, percentile
 from bench.systems import BareBatchJobs, EltJobs, System
 
 Result = dict[str, Any]
+
+_SAID: Final = {
+    "reason": "Running",
+    "message": "Batch Job pipeline-1-r1 carries the Job out.",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+    "observedGeneration": 1,
+}
+RUNNING: Final[Body] = {
+    "phase": "RUNNING",
+    "reason": "Running",
+    "observedGeneration": 1,
+    "pipelineGeneration": 1,
+    "taskName": "pipeline-1-r1",
+    "startTime": "2026-01-01T00:00:00Z",
+    "arguments": ["true"],
+    "conditions": [{**_SAID, "type": kind, "status": "Unknown"} for kind in ("Succeeded", "Reconciling")],
+}
+ENDED: Final[Body] = {
+    **RUNNING,
+    "phase": "COMPLETE",
+    "reason": "Completed",
+    "endTime": "2026-01-01T00:00:01Z",
+    "exitCode": 0,
+    "logTail": "a line that every pod has written",
+    "conditions": [{**_SAID, "type": kind, "status": "True"} for kind in ("Succeeded", "Reconciling")],
+}
+"""What the operator writes into a Job's status, in size and shape."""
 
 
 @dataclass(frozen=True)
@@ -25,61 +54,51 @@ class Part:
     name: str
     plane: str
     """``default`` or ``tuned``."""
-    measure: Callable[[Bed], Awaitable[Result]]
+    measure: Callable[[Plane], Awaitable[Result]]
     by_default: bool = True
 
 
-async def _one_makespan(bed: Bed, system: System, count: int) -> Makespan:
-    """Measure one system; the operator runs only for its own."""
-    async with namespace(bed.client, "makespan") as place:
-        await lay_groundwork(place, system, range(count))
+async def _one_makespan(plane: Plane, system: System, count: int) -> Makespan:
+    """Measure one system; its controller runs for it only."""
+    async with plane.fresh() as bed:
+        await lay_groundwork(bed.place, system, range(count))
         async with system.controller(bed) as running:
-            await at_rest(bed, place)
-            meter = Meter(bed.api_server, running.process if running else None)
-            return await makespan(place, system, range(count), meter, bed.audit())
+            await bed.at_rest()
+            return await makespan(bed.place, system, range(count), bed.meter(running), bed.audit())
 
 
-async def at_rest(bed: Bed, place: Place, seconds: float = 3) -> None:
-    """Return when the operator has written nothing for a while."""
-    while True:
-        audit = bed.audit()
-        await asyncio.sleep(seconds)
-        if not audit.writes(place.name):
-            return
-
-
-async def makespans(bed: Bed, *, count: int, times: int) -> Result:
+async def makespans(plane: Plane, *, count: int, times: int) -> Result:
     """Both systems in turns: many jobs at once, each eltjob of a Pipeline of its own."""
-    return await _in_turns(bed, (BareBatchJobs(), EltJobs()), count, times)
+    return await _in_turns(plane, (BareBatchJobs(), EltJobs()), count, times)
 
 
-async def changes(bed: Bed, *, count: int, times: int) -> Result:
+async def changes(plane: Plane, *, count: int, times: int) -> Result:
     """The same with the operator as it was at earlier revisions, and as it is: what each change has brought."""
-    if not bed.before:
+    if not plane.before:
         raise SystemExit('say which revisions: make bench ONLY=changes BEFORE="one another"')
-    earlier = [EltJobs(name=f"eltjobs, {revision}", code=code) for revision, code in bed.before.items()]
-    return await _in_turns(bed, (BareBatchJobs(), *earlier, EltJobs()), count, times)
+    earlier = [EltJobs(name=f"eltjobs, {revision}", code=code) for revision, code in plane.before.items()]
+    return await _in_turns(plane, (BareBatchJobs(), *earlier, EltJobs()), count, times)
 
 
-async def _in_turns(bed: Bed, systems: Sequence[System], count: int, times: int) -> Result:
+async def _in_turns(plane: Plane, systems: Sequence[System], count: int, times: int) -> Result:
     measured: dict[str, list[Makespan]] = {system.name: [] for system in systems}
     for _ in range(times):
         for system in systems:
-            one = await _one_makespan(bed, system, count)
+            one = await _one_makespan(plane, system, count)
             print(f"  {count} {system.name}: {one.seconds:.1f} s, {one.jobs_per_minute:.0f} a minute", flush=True)
             measured[system.name].append(one)
     return {name: [one.as_json() for one in of_system] for name, of_system in measured.items()}
 
 
-async def one_queue(bed: Bed, *, count: int) -> Result:
+async def one_queue(plane: Plane, *, count: int) -> Result:
     """All Jobs at once for one Pipeline: they run one by one, the oldest first."""
     system = EltJobs(one_pipeline=True)
-    async with namespace(bed.client, "queue") as place:
-        await lay_groundwork(place, system, range(count))
+    async with plane.fresh() as bed:
+        await lay_groundwork(bed.place, system, range(count))
         async with bed.operator() as running:
-            await at_rest(bed, place)
-            one = await makespan(place, system, range(count), Meter(bed.api_server, running.process), bed.audit())
-            jobs = [job async for job in bed.client.objects(place.collection(system.path, system.plural))]
+            await bed.at_rest()
+            one = await makespan(bed.place, system, range(count), bed.meter(running), bed.audit())
+            jobs = [job async for job in bed.client.objects(bed.place.collection(system.path, system.plural))]
     by_age = sorted(jobs, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
     numbers = [int(job["status"]["taskName"].rpartition("-r")[2]) for job in by_age]
     assert len(set(numbers)) == count, "one run for each Job"
@@ -89,17 +108,17 @@ async def one_queue(bed: Bed, *, count: int) -> Result:
     return {**one.as_json(), "overtaken": overtaken}
 
 
-async def latencies(bed: Bed, *, count: int, period_seconds: float) -> Result:
+async def latencies(plane: Plane, *, count: int, period_seconds: float) -> Result:
     """A job now and then, on a cluster that has nothing else to do; ones that succeed, and ones that fail."""
     found: Result = {}
     for exit_code in (0, 1):
         for system in (BareBatchJobs(exit_code), EltJobs(exit_code)):
-            async with namespace(bed.client, "latency") as place:
+            async with plane.fresh() as bed:
                 audit = bed.audit()
                 async with system.controller(bed):
-                    one = await latency(place, system, count, period_seconds)
-                    await asyncio.sleep(3)
-                if writes := dict(audit.writes(place.name)):
+                    one = await latency(bed.place, system, count, period_seconds)
+                    await bed.at_rest()
+                if writes := dict(audit.writes()):
                     found[f"writes, exit code {exit_code}"] = writes
             told = one.as_json()
             print(
@@ -112,19 +131,20 @@ async def latencies(bed: Bed, *, count: int, period_seconds: float) -> Result:
     return found
 
 
-async def growth(bed: Bed, *, steps: Sequence[tuple[int, int]], jobs: int) -> Result:
+async def growth(plane: Plane, *, steps: Sequence[tuple[int, int]], jobs: int) -> Result:
     """What lies around must not make a Job dearer: more and more ``steps`` of Pipelines and finished Jobs."""
     system, found, pipelines, finished = EltJobs(), [], 0, 0
-    async with namespace(bed.client, "growth", emptied=False) as place:
+    async with plane.fresh() as bed:
+        place = bed.place
         for step, (more_pipelines, more_finished) in enumerate(steps):
             await lay_groundwork(place, system, range(pipelines, more_pipelines))
             await place.each([partial(_finished_job, place, number) for number in range(finished, more_finished)])
             pipelines, finished = more_pipelines, more_finished
             async with bed.operator() as running:
-                await at_rest(bed, place)
+                await bed.at_rest()
                 at_rest_megabytes = running.process.megabytes
                 numbers = range(step * jobs, (step + 1) * jobs)  # of Pipelines that have had no Job yet
-                one = await makespan(place, system, numbers, Meter(bed.api_server, running.process), bed.audit())
+                one = await makespan(place, system, numbers, bed.meter(running), bed.audit())
             print(
                 f"  {pipelines} Pipelines, {finished} finished Jobs: ready after {running.seconds_to_ready:.1f} s, "
                 f"{at_rest_megabytes:.0f} MiB at rest, {one.costs.operator_peak:.0f} MiB at most, "
@@ -143,30 +163,61 @@ async def growth(bed: Bed, *, steps: Sequence[tuple[int, int]], jobs: int) -> Re
     return {"steps": found}
 
 
-async def profile(bed: Bed, *, count: int) -> Result:
+async def profile(plane: Plane, *, count: int) -> Result:
     """Where the time of many Jobs at once goes: a flame graph of the operator, and the API server's own profile."""
     system = EltJobs()
-    flames, ours = bed.folder / "operator.svg", bed.folder / "api-server.pprof"
-    async with namespace(bed.client, "profile") as place, bed.operator() as running:
-        await lay_groundwork(place, system, range(count))
-        await at_rest(bed, place)
+    flames, ours = plane.folder / "operator.svg", plane.folder / "api-server.pprof"
+    async with plane.fresh() as bed, bed.operator() as running:
+        await lay_groundwork(bed.place, system, range(count))
+        await bed.at_rest()
         seconds = 20
-        spy = (
-            "py-spy",
-            "record",
-            "--pid",
-            str(running.process.pid),
-            "--duration",
-            str(seconds),
-            "--output",
-            str(flames),
-        )
-        recording = await asyncio.create_subprocess_exec(*spy, stdout=asyncio.subprocess.DEVNULL)
+        spy = Path(sys.executable).with_name("py-spy")
+        options = (f"--pid={running.process.pid}", f"--duration={seconds}", f"--output={flames}")
+        recording = await asyncio.create_subprocess_exec(spy, "record", *options, stdout=asyncio.subprocess.DEVNULL)
         sampled = asyncio.create_task(bed.api_server_profile(seconds, ours))
-        one = await makespan(place, system, range(count), Meter(bed.api_server, running.process), bed.audit())
+        one = await makespan(bed.place, system, range(count), bed.meter(running), bed.audit())
         await sampled
         assert await recording.wait() == 0, "py-spy failed"
     return {**one.as_json(), "files": [flames.name, ours.name]}
+
+
+async def requests(plane: Plane, *, count: int) -> Result:
+    """What each request that a Job needs costs the cluster, without an operator that would react."""
+    batch, elt = BareBatchJobs(), EltJobs()
+    found: Result = {}
+    async with plane.fresh() as bed:
+        place, jobs = bed.place, bed.place.collection(elt.path, elt.plural)
+
+        async def cost(name: str, request: Callable[[int], Awaitable[Any]]) -> None:
+            meter = bed.meter(None)
+            await place.each([partial(request, number) for number in range(count)])
+            await bed.at_rest()
+            found[name] = {process: 1000 * seconds / count for process, seconds in meter.read().cpu.items()}
+            told = ", ".join(f"{process} {value:.2f}" for process, value in found[name].items())
+            print(f"  {name}, ms CPU: {told}", flush=True)
+
+        async def write_status(status: Body, number: int) -> None:
+            path, patch = f"{jobs}/{elt.job(number)['metadata']['name']}/status", "application/merge-patch+json"
+            await bed.client.request("PATCH", path, {"status": status}, content_type=patch)
+
+        async def suspended(number: int) -> None:
+            body = batch.job(number)
+            await place.create(batch.path, batch.plural, {**body, "spec": {**body["spec"], "suspend": True}})
+
+        def one_pod() -> Awaitable[Makespan]:
+            return makespan(place, batch, range(count, count + 1), bed.meter(None), bed.audit())
+
+        await cost("create a Job", lambda number: place.create(elt.path, elt.plural, elt.job(number)))
+        await cost(
+            "read a Job", lambda number: bed.client.request("GET", f"{jobs}/{elt.job(number)['metadata']['name']}")
+        )
+        await cost("write that it runs", partial(write_status, RUNNING))
+        await cost("write how it ended", partial(write_status, ENDED))
+        await cost("create a batch Job, suspended", suspended)
+        await one_pod()
+        (pod,) = [body async for body in bed.client.objects(place.collection("/api/v1", "pods"))]
+        await cost("read a log", lambda _: bed.client.log(place.name, pod["metadata"]["name"]))
+    return found
 
 
 async def _finished_job(place: Place, number: int) -> None:
@@ -174,19 +225,19 @@ async def _finished_job(place: Place, number: int) -> None:
     system = EltJobs(one_pipeline=True)
     name = f"old-{number:05}"
     await place.create(system.path, system.plural, {**system.job(number), "metadata": {"name": name}})
-    status = {"phase": "COMPLETE", "reason": "Completed", "endTime": "2026-01-01T00:00:00Z", "logTail": "x" * 500}
+    status = {**ENDED, "logTail": "x" * 500}
     path = f"{place.collection(system.path, system.plural)}/{name}/status"
     await place.client.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
 
 
-async def idle(bed: Bed, *, pipelines: int, seconds: float) -> Result:
+async def idle(plane: Plane, *, pipelines: int, seconds: float) -> Result:
     """Nothing happens, so nothing is written."""
     system = EltJobs()
-    async with namespace(bed.client, "idle") as place:
-        await lay_groundwork(place, system, range(pipelines))
+    async with plane.fresh() as bed:
+        await lay_groundwork(bed.place, system, range(pipelines))
         async with bed.operator() as running:
-            await at_rest(bed, place)
-            meter, audit = Meter(bed.api_server, running.process), bed.audit()
+            await bed.at_rest()
+            meter, audit = bed.meter(running), bed.audit()
             await asyncio.sleep(seconds)
             costs, writes = meter.read(), dict(audit.writes())
             megabytes = running.process.megabytes
@@ -195,7 +246,7 @@ async def idle(bed: Bed, *, pipelines: int, seconds: float) -> Result:
     return {"seconds": seconds, "writes": writes, "cpu_share": share, "megabytes": megabytes, "costs": asdict(costs)}
 
 
-async def schedules(bed: Bed, *, pipelines: int) -> Result:
+async def schedules(plane: Plane, *, pipelines: int) -> Result:
     """Many Pipelines whose schedules all fire in the same minute."""
     seen: dict[str, dict[str, float]] = {"slot": {}, "job": {}, "run": {}, "ended": {}}
     created: dict[str, int] = {}
@@ -216,13 +267,14 @@ async def schedules(bed: Bed, *, pipelines: int) -> Result:
             if len(seen["ended"]) == pipelines:
                 done.set()
 
-    # Far enough away for all CronJobs to be there.
-    fires = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=2 + pipelines // 1500)  # noqa: TID251 - the clock of the benchmark
-    system = EltJobs(spec={"schedule": f"{fires.minute} {fires.hour} * * *"})
-    async with namespace(bed.client, "schedules") as place, bed.operator() as running:
+    async with plane.fresh() as bed, bed.operator() as running:
+        place = bed.place
+        # Far enough away for all CronJobs to be there.
+        fires = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=2)  # noqa: TID251 - the clock of the benchmark
+        system = EltJobs(spec={"schedule": f"{fires.minute} {fires.hour} * * *"})
         await lay_groundwork(place, system, range(pipelines))
-        await at_rest(bed, place)
-        audit, meter = bed.audit(), Meter(bed.api_server, running.process)
+        await bed.at_rest()
+        audit, meter = bed.audit(), bed.meter(running)
         wait = (fires - datetime.now(UTC)).total_seconds()  # noqa: TID251 - the clock of the benchmark
         assert wait > 0, "the CronJobs were not there in time"
         minute = time.monotonic() + wait
@@ -231,8 +283,8 @@ async def schedules(bed: Bed, *, pipelines: int) -> Result:
             place.watching(system.path, system.plural, job_seen),
         ):
             await asyncio.wait_for(done.wait(), wait + 600)
-        await at_rest(bed, place)
-        costs, writes = meter.read(), dict(audit.writes(place.name))
+        await bed.at_rest()
+        costs, writes = meter.read(), dict(audit.writes())
     assert set(created.values()) == {1}, "one Job for each slot"
     assert len(created) == pipelines, "no slot is lost"
     skew = {word: sorted(came - minute for came in of_word.values()) for word, of_word in seen.items()}
@@ -259,8 +311,8 @@ PARTS: Final[Mapping[str, Part]] = {
         Part("schedules", "tuned", partial(schedules, pipelines=1000)),
         Part("idle", "tuned", partial(idle, pipelines=1000, seconds=300)),
         Part("changes", "tuned", partial(changes, count=1000, times=3), by_default=False),
+        Part("requests", "tuned", partial(requests, count=1000), by_default=False),
         Part("profile", "tuned", partial(profile, count=1000), by_default=False),
-        # The last one: what it leaves lying around goes with the cluster.
         Part("growth", "tuned", partial(growth, steps=GROWTH, jobs=100)),
     )
 }

@@ -14,6 +14,7 @@ mpl.rcParams["svg.hashsalt"] = "elt-operator"  # the same results, the same file
 COLOURS: Final = {"bare batch Jobs": "#8a8f98", "eltjobs": "#1f6feb"}
 MAKESPANS: Final = ("default-300", "default-1000", "tuned-300", "tuned-1000")
 """The parts that are drawn."""
+PROCESSES: Final = ("API server", "etcd", "controllers", "scheduler", "fake node", "benchmark", "operator")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -25,6 +26,13 @@ def _spread(values: Sequence[float], form: str = ".1f") -> str:
     """Return the median, and least and most where there are several."""
     middle = format(median(values), form)
     return middle if len(values) == 1 else f"{middle} ({min(values):{form}}-{max(values):{form}})"
+
+
+def _milliseconds(run: dict[str, Any], process: str) -> float:
+    """Return what a process had of the cores for one job; ``idle``: what nobody had."""
+    costs = run["costs"]
+    seconds = costs["idle"] if process == "idle" else costs["cpu"].get(process, 0.0)
+    return float(seconds * 1000 / run["jobs"])
 
 
 def _makespan_rows(results: dict[str, Any]) -> list[list[str]]:
@@ -40,8 +48,8 @@ def _makespan_rows(results: dict[str, Any]) -> list[list[str]]:
                     system,
                     _spread([run["seconds"] for run in runs]),
                     _spread([run["jobs_per_minute"] for run in runs], ".0f"),
-                    f"{median(run['costs']['api_server_cpu'] * 1000 / jobs for run in runs):.0f}",
-                    f"{median(run['costs']['operator_cpu'] * 1000 / jobs for run in runs):.1f}",
+                    *(f"{median(_milliseconds(run, process) for run in runs):.1f}" for process in PROCESSES),
+                    f"{median(_milliseconds(run, 'idle') for run in runs):.1f}",
                     f"{max(run['costs']['operator_peak'] for run in runs):.0f}",
                     f"{writes:.2f}",
                 ]
@@ -69,7 +77,7 @@ def _growth_rows(results: dict[str, Any]) -> list[list[str]]:
             f"{told['megabytes_at_rest']:.0f}",
             f"{told['costs']['operator_peak']:.0f}",
             f"{told['seconds']:.1f}",
-            f"{told['costs']['operator_cpu'] * 1000 / told['jobs']:.1f}",
+            f"{_milliseconds(told, 'operator'):.1f}",
         ]
         for told in results.get("growth", {}).get("steps", [])
     ]
@@ -87,8 +95,9 @@ def _writes(results: dict[str, Any]) -> str:
 
 def tables(results: dict[str, Any]) -> str:
     """Return all tables, in Markdown."""
-    head = ["control plane", "jobs", "system", "makespan, s", "jobs a minute", "API server, ms CPU a job",
-            "operator, ms CPU a job", "operator, most MiB", "operator's writes a job"]  # fmt: skip
+    head = ["control plane", "jobs", "system", "makespan, s", "jobs a minute",
+            *(f"{process}, ms CPU a job" for process in (*PROCESSES, "nobody")),
+            "operator, most MiB", "operator's writes a job"]  # fmt: skip
     rows = _growth_rows(results)
     parts = [
         _table(head, _makespan_rows(results)),
@@ -99,7 +108,7 @@ def tables(results: dict[str, Any]) -> str:
     ]  # fmt: skip
     if queue := results.get("one-pipeline"):
         parts.append(f"{queue['jobs']} Jobs of one Pipeline: {queue['seconds']:.0f} s, "
-                     f"{queue['costs']['operator_cpu'] * 1000 / queue['jobs']:.1f} ms CPU of the operator a Job, "
+                     f"{_milliseconds(queue, 'operator'):.1f} ms CPU of the operator a Job, "
                      f"{queue['overtaken']} overtaken")  # fmt: skip
     if schedules := results.get("schedules"):
         shares = schedules["seconds after the minute"].items()
@@ -166,7 +175,7 @@ def _plot_growth(results: dict[str, Any], folder: Path) -> None:
     figures = {
         "seconds from start to ready": [step["seconds_to_ready"] for step in steps],
         "operator's memory at rest, MiB": [step["megabytes_at_rest"] for step in steps],
-        "operator's CPU for a Job, ms": [step["costs"]["operator_cpu"] * 1000 / step["jobs"] for step in steps],
+        "operator's CPU for a Job, ms": [_milliseconds(step, "operator") for step in steps],
     }
     for axis, (words, values) in zip(axes, figures.items(), strict=True):
         axis.plot(around, values, marker="o", color=COLOURS["eltjobs"])
