@@ -29,6 +29,16 @@ BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates", "usr-is-merged")
 BASE_HOOKS = "/usr/share/mmdebstrap/hooks/merged-usr"
 BASE_WITHOUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 
+# All files of what has to come out the same every time get one date, the one that hatchling gives to those of a wheel.
+DATE = 1_580_601_600  # 2020-02-02
+# Bytecode that looks at no date: else Python would find all of it stale, and compile again at each start.
+COMPILE = "python3 -m compileall -qf --invalidation-mode=unchecked-hash"
+BASE_ENDS = (
+    ': > "$1/etc/hostname"',  # which are the machine's until here
+    ': > "$1/etc/resolv.conf"',
+    f'PYTHONHASHSEED=0 chroot "$1" {COMPILE} /usr/lib /usr/share/python3',
+)
+
 # Where Debian and its descendants keep the certificates of authorities: in the images, and often on the host.
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 RESOLVER = Path("/etc/resolv.conf")
@@ -53,6 +63,8 @@ class Image:
     context: Path
     sources: Sequence[Path]
     """Files and folders that the Dockerfile copies from, and the Dockerfile."""
+    reproducible: bool = False
+    """Whether each build of it gives the same; nothing in it may mind that all files have one date."""
 
     @property
     def reference(self) -> str:
@@ -76,6 +88,7 @@ OPERATOR = Image(
             (".dockerignore", "LICENSE", "README.md", "operator", "pyproject.toml", "requirements/runtime.lock"),
         )
     ),
+    reproducible=True,
 )
 IMAGES: Mapping[str, Image] = {
     image.name: image
@@ -193,15 +206,22 @@ class Buildah:
     def commands(self, image: Image, archive: Path) -> list[Command]:
         build = [
             *self._buildah("bud", "--layers", "--isolation=chroot", "--network=host"),
+            *([f"--timestamp={DATE}"] if image.reproducible else []),
             *self._host_options(),
             f"--build-arg=BASE={self.base()}",
             f"--file={image.dockerfile}",
             f"--tag={image.reference}",
             str(image.context),
         ]
-        # The name in full: with a tag alone the archive imports as nothing, and no tool complains.
-        push = self._buildah("push", "--quiet", image.reference, f"oci-archive:{archive}:{image.reference}")
-        return [build, push]
+        # The name in full: with a tag alone the archive imports as nothing, and no tool complains. Packed by tar, since
+        # buildah's own archives have the time in them.
+        push = self._buildah("push", "--quiet", image.reference, f"oci:{self._unpacked}:{image.reference}")
+        pack = [
+            *("tar", "--create", f"--file={archive}", f"--directory={self._unpacked}", "--remove-files"),
+            *("--sort=name", f"--mtime=@{DATE}", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"),
+            *("blobs", "index.json", "oci-layout"),
+        ]
+        return [build, push, pack]
 
     def base(self) -> str:
         """Return the name of the base, which changes with what is in it."""
@@ -213,6 +233,7 @@ class Buildah:
         if missing:
             install(missing)
         self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._unpacked, ignore_errors=True)
         run(self._buildah("rm", "--all"), log)
         if not succeeds(self._buildah("inspect", "--type=image", self.base())):
             self._make_base(log)
@@ -230,17 +251,23 @@ class Buildah:
             new = tar.with_suffix(".new")
             run(self._base_tar(new), log)
             new.rename(tar)
-        run(self._buildah("bud", "--file=images/base.Dockerfile", f"--tag={self.base()}", str(tar.parent)), log)
+        build = ("bud", f"--timestamp={DATE}", "--file=images/base.Dockerfile", f"--tag={self.base()}")
+        run(self._buildah(*build, str(tar.parent)), log)
 
     def _base_tar(self, tar: Path) -> Command:
         return [
-            *("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"),
+            *("env", f"SOURCE_DATE_EPOCH={DATE}", "mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"),
             f"--include={','.join(BASE_PACKAGES)}",
             f"--hook-dir={BASE_HOOKS}",
             *(f"--dpkgopt=path-exclude={path}" for path in BASE_WITHOUT),
+            *(f"--customize-hook={hook}" for hook in BASE_ENDS),
             BASE_SUITE,
             str(tar),
         ]
+
+    @property
+    def _unpacked(self) -> Path:
+        return self.folder / "unpacked"
 
     def _buildah(self, *words: str) -> Command:
         return ["buildah", f"--root={self.folder / 'root'}", f"--runroot={self.folder / 'run'}", *words]

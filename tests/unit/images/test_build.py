@@ -121,8 +121,30 @@ def test_buildah_builds_in_a_chroot_on_a_base_of_its_own() -> None:
             "--tag=localhost/weather:dev",
             "weather",
         ],
-        [*buildah, "push", "--quiet", "localhost/weather:dev", "oci-archive:/cache/weather.new:localhost/weather:dev"],
+        [*buildah, "push", "--quiet", "localhost/weather:dev", "oci:/cache/buildah/unpacked:localhost/weather:dev"],
+        [
+            "tar",
+            "--create",
+            "--file=/cache/weather.new",
+            "--directory=/cache/buildah/unpacked",
+            "--remove-files",
+            "--sort=name",
+            f"--mtime=@{build.DATE}",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "--mode=u=rwX,go=rX",
+            "blobs",
+            "index.json",
+            "oci-layout",
+        ],
     ]
+
+
+def test_only_a_reproducible_image_gets_one_date_for_all_files() -> None:
+    dated = [name for name, image in IMAGES.items() if f"--timestamp={build.DATE}" in Buildah().recipe(image)[0]]
+
+    assert dated == ["elt-operator"]
 
 
 def test_a_host_without_certificates_mounts_none() -> None:
@@ -172,6 +194,16 @@ def test_docker_sends_what_the_operator_is_made_of() -> None:
 
     needed = {source.parts[0] for source in OPERATOR.sources} - {".dockerignore"}
     assert {f"!{name}" for name in needed} <= set(sent)
+
+
+@pytest.mark.parametrize(
+    "image", [image for image in IMAGES.values() if image.reproducible], ids=lambda image: image.name
+)
+def test_bytecode_of_a_reproducible_image_looks_at_no_date(image: Image) -> None:
+    final = (ROOT / image.dockerfile).read_text().rpartition("\nFROM ")[2]
+
+    words = ("pip install", "--no-compile", f"PYTHONHASHSEED=0 {build.COMPILE}")
+    assert [final.count(word) for word in words] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
