@@ -65,11 +65,13 @@ class Image:
     """Files and folders that the Dockerfile copies from, and the Dockerfile."""
     reproducible: bool = False
     """Whether each build of it gives the same; nothing in it may mind that all files have one date."""
+    tag: str = "dev"
+    """Of a released image its version, with which its name ends."""
 
     @property
     def reference(self) -> str:
         """The full name under which a cluster knows it."""
-        return f"localhost/{self.name}:dev"
+        return f"localhost/{self.name.removesuffix(f'-{self.tag}')}:{self.tag}"
 
     @classmethod
     def of_folder(cls, name: str, folder: str) -> "Image":
@@ -99,6 +101,24 @@ IMAGES: Mapping[str, Image] = {
         Image.of_folder("elt-demo", "elt-demo"),
     )
 }
+
+RELEASES = Path("tests/helm/releases")
+RELEASED: Mapping[str, Image] = {
+    "elt-operator-0.1.0": Image(
+        "elt-operator-0.1.0",
+        RELEASES / "Dockerfile",
+        Path(),
+        (
+            Path(".dockerignore"),
+            Path("requirements/runtime.lock"),
+            RELEASES / "Dockerfile",
+            RELEASES / "elt_operator-0.1.0-py3-none-any.whl",
+        ),
+        reproducible=True,
+        tag="0.1.0",
+    ),
+}
+"""What tests upgrade from; built when it is named only."""
 
 
 @dataclass(frozen=True)
@@ -376,15 +396,17 @@ def build_all(images: Sequence[Image], cache: Path) -> None:
 
 
 def main() -> None:
-    """Build the images that are named, or all."""
+    """Build the images that are named, or all but the released ones."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"some of: {', '.join(IMAGES)}; all when absent")
+    known = {**IMAGES, **RELEASED}
+    absent = f"when absent, all but {', '.join(RELEASED)}"
+    parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"some of: {', '.join(known)}; {absent}")
     names = parser.parse_args().names or list(IMAGES)
-    if unknown := set(names) - set(IMAGES):
-        parser.error(f"no such image: {', '.join(sorted(unknown))}; there are {', '.join(IMAGES)}")
+    if unknown := set(names) - set(known):
+        parser.error(f"no such image: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "elt-operator", "images")
     try:
-        build_all([IMAGES[name] for name in names], cache)
+        build_all([known[name] for name in names], cache)
     except BuildError as error:
         sys.exit(f"images: {error}\nWhen that is mended, type the same again. Without {cache} all is made anew.")
     except KeyboardInterrupt:
