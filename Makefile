@@ -127,6 +127,10 @@ else
 	@$(PYTHON) images/build.py $(IMAGES) | xargs -I '{}' $(MAKE) --no-print-directory load-image ARCHIVE='{}'
 endif
 
+.PHONY: reproducible
+reproducible: ## Build the operator's image twice from nothing, with buildah, and compare the two
+	@$(PYTHON) -m images.reproducible
+
 # The cluster's own kubectl where there is one, and its kubeconfig.
 ON_CLUSTER := PATH="$$($(CLUSTER_TOOL) bin):$$PATH" KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)"
 

@@ -29,6 +29,16 @@ BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates", "usr-is-merged")
 BASE_HOOKS = "/usr/share/mmdebstrap/hooks/merged-usr"
 BASE_WITHOUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 
+# All files of what has to come out the same every time get one date, the one that hatchling gives to those of a wheel.
+DATE = 1_580_601_600  # 2020-02-02
+# Bytecode that looks at no date: else Python would find all of it stale, and compile again at each start.
+COMPILE = "python3 -m compileall -qf --invalidation-mode=unchecked-hash"
+BASE_ENDS = (
+    ': > "$1/etc/hostname"',  # which are the machine's until here
+    ': > "$1/etc/resolv.conf"',
+    f'PYTHONHASHSEED=0 chroot "$1" {COMPILE} /usr/lib /usr/share/python3',
+)
+
 # Where Debian and its descendants keep the certificates of authorities: in the images, and often on the host.
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 RESOLVER = Path("/etc/resolv.conf")
@@ -53,11 +63,15 @@ class Image:
     context: Path
     sources: Sequence[Path]
     """Files and folders that the Dockerfile copies from, and the Dockerfile."""
+    reproducible: bool = False
+    """Whether each build of it gives the same; nothing in it may mind that all files have one date."""
+    tag: str = "dev"
+    """Of a released image its version, with which its name ends."""
 
     @property
     def reference(self) -> str:
         """The full name under which a cluster knows it."""
-        return f"localhost/{self.name}:dev"
+        return f"localhost/{self.name.removesuffix(f'-{self.tag}')}:{self.tag}"
 
     @classmethod
     def of_folder(cls, name: str, folder: str) -> "Image":
@@ -76,6 +90,7 @@ OPERATOR = Image(
             (".dockerignore", "LICENSE", "README.md", "operator", "pyproject.toml", "requirements/runtime.lock"),
         )
     ),
+    reproducible=True,
 )
 IMAGES: Mapping[str, Image] = {
     image.name: image
@@ -86,6 +101,24 @@ IMAGES: Mapping[str, Image] = {
         Image.of_folder("elt-demo", "elt-demo"),
     )
 }
+
+RELEASES = Path("tests/helm/releases")
+RELEASED: Mapping[str, Image] = {
+    "elt-operator-0.1.0": Image(
+        "elt-operator-0.1.0",
+        RELEASES / "Dockerfile",
+        Path(),
+        (
+            Path(".dockerignore"),
+            Path("requirements/runtime.lock"),
+            RELEASES / "Dockerfile",
+            RELEASES / "elt_operator-0.1.0-py3-none-any.whl",
+        ),
+        reproducible=True,
+        tag="0.1.0",
+    ),
+}
+"""What tests upgrade from; built when it is named only."""
 
 
 @dataclass(frozen=True)
@@ -193,15 +226,22 @@ class Buildah:
     def commands(self, image: Image, archive: Path) -> list[Command]:
         build = [
             *self._buildah("bud", "--layers", "--isolation=chroot", "--network=host"),
+            *([f"--timestamp={DATE}"] if image.reproducible else []),
             *self._host_options(),
             f"--build-arg=BASE={self.base()}",
             f"--file={image.dockerfile}",
             f"--tag={image.reference}",
             str(image.context),
         ]
-        # The name in full: with a tag alone the archive imports as nothing, and no tool complains.
-        push = self._buildah("push", "--quiet", image.reference, f"oci-archive:{archive}:{image.reference}")
-        return [build, push]
+        # The name in full: with a tag alone the archive imports as nothing, and no tool complains. Packed by tar, since
+        # buildah's own archives have the time in them.
+        push = self._buildah("push", "--quiet", image.reference, f"oci:{self._unpacked}:{image.reference}")
+        pack = [
+            *("tar", "--create", f"--file={archive}", f"--directory={self._unpacked}", "--remove-files"),
+            *("--sort=name", f"--mtime=@{DATE}", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"),
+            *("blobs", "index.json", "oci-layout"),
+        ]
+        return [build, push, pack]
 
     def base(self) -> str:
         """Return the name of the base, which changes with what is in it."""
@@ -213,6 +253,7 @@ class Buildah:
         if missing:
             install(missing)
         self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._unpacked, ignore_errors=True)
         run(self._buildah("rm", "--all"), log)
         if not succeeds(self._buildah("inspect", "--type=image", self.base())):
             self._make_base(log)
@@ -230,17 +271,23 @@ class Buildah:
             new = tar.with_suffix(".new")
             run(self._base_tar(new), log)
             new.rename(tar)
-        run(self._buildah("bud", "--file=images/base.Dockerfile", f"--tag={self.base()}", str(tar.parent)), log)
+        build = ("bud", f"--timestamp={DATE}", "--file=images/base.Dockerfile", f"--tag={self.base()}")
+        run(self._buildah(*build, str(tar.parent)), log)
 
     def _base_tar(self, tar: Path) -> Command:
         return [
-            *("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"),
+            *("env", f"SOURCE_DATE_EPOCH={DATE}", "mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"),
             f"--include={','.join(BASE_PACKAGES)}",
             f"--hook-dir={BASE_HOOKS}",
             *(f"--dpkgopt=path-exclude={path}" for path in BASE_WITHOUT),
+            *(f"--customize-hook={hook}" for hook in BASE_ENDS),
             BASE_SUITE,
             str(tar),
         ]
+
+    @property
+    def _unpacked(self) -> Path:
+        return self.folder / "unpacked"
 
     def _buildah(self, *words: str) -> Command:
         return ["buildah", f"--root={self.folder / 'root'}", f"--runroot={self.folder / 'run'}", *words]
@@ -349,15 +396,17 @@ def build_all(images: Sequence[Image], cache: Path) -> None:
 
 
 def main() -> None:
-    """Build the images that are named, or all."""
+    """Build the images that are named, or all but the released ones."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"some of: {', '.join(IMAGES)}; all when absent")
+    known = {**IMAGES, **RELEASED}
+    absent = f"when absent, all but {', '.join(RELEASED)}"
+    parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"some of: {', '.join(known)}; {absent}")
     names = parser.parse_args().names or list(IMAGES)
-    if unknown := set(names) - set(IMAGES):
-        parser.error(f"no such image: {', '.join(sorted(unknown))}; there are {', '.join(IMAGES)}")
+    if unknown := set(names) - set(known):
+        parser.error(f"no such image: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "elt-operator", "images")
     try:
-        build_all([IMAGES[name] for name in names], cache)
+        build_all([known[name] for name in names], cache)
     except BuildError as error:
         sys.exit(f"images: {error}\nWhen that is mended, type the same again. Without {cache} all is made anew.")
     except KeyboardInterrupt:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from images import build
-from images.build import IMAGES, OPERATOR, ROOT, Buildah, Docker, Host, Image, alone, digest, files
+from images.build import IMAGES, OPERATOR, RELEASED, ROOT, Buildah, Docker, Host, Image, alone, digest, files
 
 WEATHER = Image("weather", Path("weather/Dockerfile"), Path("weather"), (Path("weather"),))
+ALL = {**IMAGES, **RELEASED}
 A_HOST = Host(Path("/etc/authorities.pem"), Path("/etc/resolv.conf"), {"PIP_INDEX_URL": "https://pip.example.com"})
 
 
@@ -121,8 +122,30 @@ def test_buildah_builds_in_a_chroot_on_a_base_of_its_own() -> None:
             "--tag=localhost/weather:dev",
             "weather",
         ],
-        [*buildah, "push", "--quiet", "localhost/weather:dev", "oci-archive:/cache/weather.new:localhost/weather:dev"],
+        [*buildah, "push", "--quiet", "localhost/weather:dev", "oci:/cache/buildah/unpacked:localhost/weather:dev"],
+        [
+            "tar",
+            "--create",
+            "--file=/cache/weather.new",
+            "--directory=/cache/buildah/unpacked",
+            "--remove-files",
+            "--sort=name",
+            f"--mtime=@{build.DATE}",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "--mode=u=rwX,go=rX",
+            "blobs",
+            "index.json",
+            "oci-layout",
+        ],
     ]
+
+
+def test_only_a_reproducible_image_gets_one_date_for_all_files() -> None:
+    dated = [name for name, image in ALL.items() if f"--timestamp={build.DATE}" in Buildah().recipe(image)[0]]
+
+    assert dated == ["elt-operator", "elt-operator-0.1.0"]
 
 
 def test_a_host_without_certificates_mounts_none() -> None:
@@ -155,7 +178,7 @@ def test_the_base_is_another_when_there_is_more_in_it(monkeypatch: pytest.Monkey
 COPIES = re.compile(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+@pytest.mark.parametrize("image", ALL.values(), ids=ALL)
 def test_what_an_image_copies_decides_whether_it_is_built(image: Image) -> None:
     dockerfile = (ROOT / image.dockerfile).read_text()
     copied = [ROOT / image.context / source for sources in COPIES.findall(dockerfile) for source in sources.split()]
@@ -167,14 +190,38 @@ def test_what_an_image_copies_decides_whether_it_is_built(image: Image) -> None:
     assert [path for path in copied if not path.exists()] == []
 
 
-def test_docker_sends_what_the_operator_is_made_of() -> None:
-    sent = (ROOT / ".dockerignore").read_text().splitlines()
+@pytest.mark.parametrize("image", [OPERATOR, *RELEASED.values()], ids=lambda image: image.name)
+def test_docker_sends_what_the_operator_is_made_of(image: Image) -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    sent = {path for line in ignored if line.startswith("!") for path in ROOT.glob(line[1:])}
 
-    needed = {source.parts[0] for source in OPERATOR.sources} - {".dockerignore"}
-    assert {f"!{name}" for name in needed} <= set(sent)
+    not_copied = {Path(".dockerignore"), image.dockerfile}
+    needed = [ROOT / source for source in image.sources if source not in not_copied]
+    assert [path for path in needed if not sent & {path, *path.parents}] == []
 
 
-@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+@pytest.mark.parametrize("image", [image for image in ALL.values() if image.reproducible], ids=lambda image: image.name)
+def test_bytecode_of_a_reproducible_image_looks_at_no_date(image: Image) -> None:
+    final = (ROOT / image.dockerfile).read_text().rpartition("\nFROM ")[2]
+
+    words = ("pip install", "--no-compile", f"PYTHONHASHSEED=0 {build.COMPILE}")
+    assert [final.count(word) for word in words] == [2, 2, 2]
+
+
+def test_a_released_image_has_its_version_as_its_tag() -> None:
+    assert [image.reference for image in RELEASED.values()] == ["localhost/elt-operator:0.1.0"]
+
+
+def test_a_released_image_shares_the_layers_of_what_the_operator_needs() -> None:
+    def installation(image: Image) -> list[str]:
+        lines = (ROOT / image.dockerfile).read_text().splitlines()
+        start = lines.index("COPY --chmod=644 requirements/runtime.lock /opt/elt-operator/requirements.lock")
+        return lines[start : lines.index("", start)]
+
+    assert [installation(image) for image in RELEASED.values()] == [installation(OPERATOR)]
+
+
+@pytest.mark.parametrize("image", ALL.values(), ids=ALL)
 def test_an_image_runs_without_rights_and_names_no_registry(image: Image) -> None:
     dockerfile = (ROOT / image.dockerfile).read_text()
 
@@ -248,8 +295,17 @@ def test_standard_output_is_the_paths_alone(machine: Machine) -> None:
     assert "building localhost/elt-demo:dev" in ended.said
 
 
-def test_all_images_are_built_when_none_is_named(machine: Machine) -> None:
-    assert len(machine.build().output.splitlines()) == len(IMAGES)
+def test_all_images_but_the_released_are_built_when_none_is_named(machine: Machine) -> None:
+    built = machine.build().output.splitlines()
+
+    assert [Path(path).stem.rpartition("-")[0] for path in built] == list(IMAGES)
+
+
+def test_a_released_image_is_built_when_it_is_named(machine: Machine) -> None:
+    ended = machine.build("elt-operator-0.1.0")
+
+    assert re.fullmatch(r"elt-operator-0\.1\.0-[0-9a-f]{12}\.tar", Path(ended.output.strip()).name)
+    assert "building localhost/elt-operator:0.1.0" in ended.said
 
 
 def test_what_is_there_is_not_built_again(machine: Machine) -> None:
