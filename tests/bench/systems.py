@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.bed import Bed, Running
+from elt_operator.core import render
+from elt_operator.core.situation import Job, Limits, Pipeline
+from elt_operator.kube import snapshots
 
 Body = dict[str, Any]
 
@@ -61,7 +64,7 @@ class BareBatchJobs:
         return ()
 
     def job(self, number: int) -> Body:
-        """Return a batch Job with a security context like that of a run."""
+        """Return a batch Job with as little in it as there may be."""
         container = {"name": "elt", "image": IMAGE, "command": ["true"]}
         pod = {
             "restartPolicy": "Never",
@@ -137,3 +140,26 @@ class EltJobs:
     def controller(self, bed: Bed) -> AbstractAsyncContextManager[Running]:
         """Have the operator at work."""
         return bed.operator(self.code)
+
+
+@dataclass(frozen=True)
+class SameBatchJobs(BareBatchJobs):
+    """The batch Jobs that the operator makes, made by hand: the same pods, without it."""
+
+    name: str = "the same batch Jobs"
+
+    def job(self, number: int) -> Body:
+        """Return the run of an eltjob, without its owner."""
+        elt = EltJobs(self.exit_code)
+        ((_, _, pipeline_body),) = elt.groundwork(number)
+        stored = {"namespace": "bench", "uid": str(number), "resourceVersion": "1", "generation": 1,
+                  "creationTimestamp": "2026-01-01T00:00:00Z"}  # fmt: skip
+        pipeline, job = (
+            read({**body, "metadata": {**body["metadata"], **stored}})
+            for read, body in ((snapshots.pipeline, pipeline_body), (snapshots.job, elt.job(number)))
+        )
+        assert isinstance(pipeline, Pipeline)
+        assert isinstance(job, Job)
+        run = render.run(pipeline, job, 1, Limits())
+        metadata = {name: value for name, value in run["metadata"].items() if name in {"labels", "annotations"}}
+        return {**run, "metadata": {**metadata, "name": f"job-{number}"}}
