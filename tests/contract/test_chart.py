@@ -18,7 +18,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 INSTALL = (ROOT / "docs" / "install.md").read_text()
 
-GIVEN_OTHERWISE = {"watch_namespaces", "health_port", "lease_namespace", "identity"}
+GIVEN_OTHERWISE = {"watch_namespaces", "health_port", "lease_namespace", "lease_name", "identity"}
 """Settings that are the values `namespaces`, the chart's only port, the release's namespace, and the pod's name."""
 
 

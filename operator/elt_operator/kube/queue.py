@@ -1,8 +1,12 @@
-"""The work queue: each key at most once in it, one worker per key, back-off with jitter, delayed adds."""
+"""The work queue: each key at most once in it, one worker per key, back-off with jitter, delayed adds.
+
+It has two lanes. What is put off is taken only while nothing else waits or is under way, or once it is due.
+"""
 
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, TypeVar
 
@@ -19,21 +23,24 @@ class WorkQueue(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._waiting: dict[K, float] = {}
-        self._working: set[K] = set()
+        """Since when, in monotonic seconds; the first of them is the next one."""
+        self._put_off: dict[K, None] = {}
+        self._working: dict[K, bool] = {}
+        """What is looked at, and whether it had been put off."""
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._free: deque[asyncio.Future[None]] = deque()
+        """Workers that have nothing to do."""
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits to be looked at, and nothing but the caller's own key is being looked at."""
-        return not self._waiting and len(self._working) <= 1
+    def is_idle(self, but: K | None = None) -> bool:
+        """Return whether, but for one key, nothing waits or is looked at; what is put off does not count."""
+        return not self._waiting and all(key == but or put_off for key, put_off in self._working.items())
 
     @property
     def depth(self) -> int:
-        """How many keys wait to be looked at."""
+        """How many keys wait to be looked at; without those that are put off."""
         return len(self._waiting)
 
     @property
@@ -43,11 +50,19 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K) -> None:
         """Have ``key`` looked at as soon as a worker is free."""
+        self._put_off.pop(key, None)
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting[key] = time.monotonic()
-            self._ready.put_nowait(key)
+            self._wake()
+
+    def put_off(self, key: K, seconds: float) -> None:
+        """Have ``key`` looked at once nothing else is to be done, or in ``seconds``."""
+        if key not in self._waiting and key not in self._again:
+            self._put_off[key] = None
+            self._wake()
+        self.add_after(key, seconds)
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have ``key`` looked at in ``seconds``, unless it already will be before."""
@@ -76,18 +91,52 @@ class WorkQueue(Generic[K]):
         self._failures.pop(key, None)
 
     async def work(self, look_at: Callable[[K], Awaitable[None]]) -> None:
-        """Call ``look_at`` for each key as it comes, for ever; ``look_at`` handles its own errors."""
+        """Call ``look_at`` for each key as it comes, for ever; ``look_at`` handles its own errors.
+
+        When a key has to be looked at again without a reason from outside, each look says anew.
+        """
         while True:
-            key = await self._ready.get()
-            self._waiting.pop(key, None)
-            self._working.add(key)
+            key = await self._next()
+            if timer := self._timers.pop(key, None):
+                timer.cancel()
             try:
                 await look_at(key)
             finally:
-                self._working.discard(key)
+                del self._working[key]
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)
+                elif self._put_off and self.is_idle():
+                    while self._free:
+                        self._wake()
+
+    async def _next(self) -> K:
+        """Wait for the next key."""
+        while (key := self._take()) is None:
+            free = asyncio.get_running_loop().create_future()
+            self._free.append(free)
+            await free
+        return key
+
+    def _take(self) -> K | None:
+        if self._waiting:
+            key = next(iter(self._waiting))
+            del self._waiting[key]
+            self._working[key] = False
+            return key
+        found = next((key for key in self._put_off if key not in self._working), None) if self.is_idle() else None
+        if found is not None:
+            del self._put_off[found]
+            self._working[found] = True
+        return found
+
+    def _wake(self) -> None:
+        """Have a worker look whether there is something for it."""
+        while self._free:
+            free = self._free.popleft()
+            if not free.done():
+                free.set_result(None)
+                return
 
     def close(self) -> None:
         """Drop all delayed adds."""

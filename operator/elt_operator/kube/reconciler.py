@@ -39,11 +39,8 @@ from elt_operator.kube.queue import LONGEST_BACK_OFF_SECONDS, WorkQueue
 
 logger = logging.getLogger(__name__)
 
-_IDLE_WRITE_SECONDS: Final = 1.0
-"""How long a write that only people wait for is put off while Jobs have work to be done."""
-
 _LONGEST_PUT_OFF: Final = timedelta(seconds=60)
-"""How long that may be repeated."""
+"""How long a write that only people wait for is put off while Jobs have work to be done."""
 
 _LONGEST_FOR_SLOTS: Final = timedelta(seconds=15)
 """The same where a slot waits to be deleted: if that came after the schedule's next time, it would cost that one."""
@@ -139,11 +136,13 @@ class Reconciler:
         now = self.clock()
         slots_wait = any(isinstance(action, DeleteSlot) for action in wanted.when_idle)
         longest = _LONGEST_FOR_SLOTS if slots_wait else _LONGEST_PUT_OFF
-        if wanted.when_idle and not self.queue.idle and now - self._put_off.setdefault(key, now) < longest:
-            self.queue.add_after(key, _IDLE_WRITE_SECONDS)
-        else:
-            self._put_off.pop(key, None)
-            await self._carry_out(wanted.when_idle)
+        if wanted.when_idle and not self.queue.is_idle(but=key):
+            due = self._put_off.setdefault(key, now) + longest
+            if now < due:
+                self.queue.put_off(key, (due - now).total_seconds())
+                return
+        self._put_off.pop(key, None)
+        await self._carry_out(wanted.when_idle)
 
     async def _carry_out(self, actions: Sequence[Action]) -> None:
         """Perform ``actions`` in order; stop at the first error."""

@@ -26,12 +26,12 @@ async def test_a_key_that_waits_is_looked_at_once() -> None:
 
     for key in ("a", "a", "b", "a", "end"):
         queue.add(key)
-    assert not queue.idle
+    assert not queue.is_idle()
     async with workers(queue, look_at, 1):
         await asyncio.wait_for(done.wait(), 5)
 
     assert seen == ["a", "b", "end"]
-    assert queue.idle
+    assert queue.is_idle()
 
 
 async def test_a_key_is_never_with_two_workers_but_looked_at_again_afterwards() -> None:
@@ -54,6 +54,68 @@ async def test_a_key_is_never_with_two_workers_but_looked_at_again_afterwards() 
         await asyncio.wait_for(done.wait(), 5)
 
     assert visits == 2
+
+
+async def test_what_is_put_off_waits_until_nothing_else_is_to_be_done() -> None:
+    queue, seen, done = WorkQueue[str](), list[str](), asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def look_at(key: str) -> None:
+        seen.append(key)
+        if key == "urgent":
+            await go_on.wait()
+            seen.append("urgent is done")
+        if key == "c":
+            done.set()
+
+    queue.add("urgent")
+    for key in "abc":
+        queue.put_off(key, 60)
+    async with workers(queue, look_at):
+        await asyncio.sleep(0.01)
+        assert seen == ["urgent"], "two workers are free, and leave the others alone"
+        assert not queue.is_idle()
+        assert queue.is_idle(but="urgent")
+        go_on.set()
+        await asyncio.wait_for(done.wait(), 5)
+    queue.close()
+
+    assert seen == ["urgent", "urgent is done", "a", "b", "c"]
+
+
+async def test_what_is_put_off_has_its_turn_once_it_is_due_or_wanted_again() -> None:
+    queue, seen = WorkQueue[str](), asyncio.Queue[str]()
+
+    async def look_at(key: str) -> None:
+        seen.put_nowait(key)
+        if key == "endless":
+            await asyncio.Event().wait()
+
+    queue.add("endless")
+    for key, seconds in (("due", 0.02), ("wanted", 60), ("later", 60)):
+        queue.put_off(key, seconds)
+    async with workers(queue, look_at):
+        queue.add("wanted")
+        found = [await asyncio.wait_for(seen.get(), 5) for _ in range(3)]
+        await asyncio.sleep(0.01)
+    queue.close()
+
+    assert found == ["endless", "wanted", "due"]
+    assert seen.empty()
+
+
+async def test_a_look_replaces_what_was_planned_before_it() -> None:
+    queue, seen = WorkQueue[str](), list[str]()
+
+    async def look_at(key: str) -> None:
+        seen.append(key)
+
+    queue.add_after("a", 0.02)
+    queue.add("a")
+    async with workers(queue, look_at):
+        await asyncio.sleep(0.05)
+
+    assert seen == ["a"]
 
 
 async def test_the_earlier_of_two_delays_counts() -> None:
