@@ -30,7 +30,7 @@ COMPONENTS: Final = {
     "controllers": "kube-controller-manager",
     "scheduler": "kube-scheduler",
 }
-REST_SECONDS: Final = 3
+REST_SECONDS: Final = 2
 REST_SHARE: Final = 0.1
 """Of a core, that an API server needs which is asked for nothing but watches and leases."""
 

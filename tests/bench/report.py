@@ -1,6 +1,6 @@
 """What was measured, as tables and plots."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -35,26 +35,36 @@ def _milliseconds(run: dict[str, Any], process: str) -> float:
     return float(seconds * 1000 / run["jobs"])
 
 
-def _makespan_rows(results: dict[str, Any]) -> list[list[str]]:
-    rows = []
+def _makespans(results: dict[str, Any]) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """Yield the parts that are of many jobs at once: the name, the system, its runs."""
     for part in (*MAKESPANS, "changes"):
         for system, runs in results.get(part, {}).items():
-            jobs = runs[0]["jobs"]
-            writes = median(sum(run["writes"].values()) / jobs for run in runs)
-            rows.append(
-                [
-                    "tuned" if part == "changes" else part.partition("-")[0],
-                    f"{jobs:,}",
-                    system,
-                    _spread([run["seconds"] for run in runs]),
-                    _spread([run["jobs_per_minute"] for run in runs], ".0f"),
-                    *(f"{median(_milliseconds(run, process) for run in runs):.1f}" for process in PROCESSES),
-                    f"{median(_milliseconds(run, 'idle') for run in runs):.1f}",
-                    f"{max(run['costs']['operator_peak'] for run in runs):.0f}",
-                    f"{writes:.2f}",
-                ]
-            )
-    return rows
+            yield part, system, runs
+
+
+def _makespan_rows(results: dict[str, Any]) -> list[list[str]]:
+    return [
+        [
+            part,
+            system,
+            _spread([run["seconds"] for run in runs]),
+            f"{median(run['jobs_per_minute'] for run in runs):,.0f}",
+            f"{max(run['costs']['operator_peak'] for run in runs):.0f}",
+            f"{median(sum(run['writes'].values()) / run['jobs'] for run in runs):.2f}",
+        ]
+        for part, system, runs in _makespans(results)
+    ]
+
+
+def _cost_rows(results: dict[str, Any]) -> list[list[str]]:
+    return [
+        [
+            part,
+            system,
+            *(f"{median(_milliseconds(run, process) for run in runs):.1f}" for process in (*PROCESSES, "idle")),
+        ]
+        for part, system, runs in _makespans(results)
+    ]
 
 
 def _latency_rows(results: dict[str, Any]) -> list[list[str]]:
@@ -95,17 +105,19 @@ def _writes(results: dict[str, Any]) -> str:
 
 def tables(results: dict[str, Any]) -> str:
     """Return all tables, in Markdown."""
-    head = ["control plane", "jobs", "system", "makespan, s", "jobs a minute",
-            *(f"{process}, ms CPU a job" for process in (*PROCESSES, "nobody")),
-            "operator, most MiB", "operator's writes a job"]  # fmt: skip
     rows = _growth_rows(results)
     parts = [
-        _table(head, _makespan_rows(results)),
+        _table(["part", "system", "makespan, s", "jobs a minute", "operator, most MiB", "operator's writes a job"],
+               _makespan_rows(results)),
+        _table(["CPU, ms a job", "system", *PROCESSES, "nobody"], _cost_rows(results)),
         _table(["system", "from, to", "p50, s", "p90, s", "p99, s"], _latency_rows(results)),
         _writes(results),
         _table(["Pipelines", "finished Jobs", "start to ready, s", "MiB at rest", "most MiB", "100 Jobs, s",
                 "ms CPU a Job"], rows),
     ]  # fmt: skip
+    if requests := results.get("requests"):
+        rows = [[name, *(f"{costs[process]:.2f}" for process in PROCESSES[:3])] for name, costs in requests.items()]
+        parts.append(_table(["CPU, ms a request", *PROCESSES[:3]], rows))
     if queue := results.get("one-pipeline"):
         parts.append(f"{queue['jobs']} Jobs of one Pipeline: {queue['seconds']:.0f} s, "
                      f"{_milliseconds(queue, 'operator'):.1f} ms CPU of the operator a Job, "
