@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.world import Namespace, Refused
+from e2e.world import Namespace, Refused, ended, kubectl
 
 GOOD = {"image": "elt:1", "command": ["true"]}
 LONG = "a" * 53
@@ -126,3 +126,21 @@ def test_what_is_right_is_accepted_with_its_defaults(shared_namespace: Namespace
     fresh = shared_namespace.get("fresh")
     assert fresh["status"]["phase"] == "QUEUED"
     assert "trigger" not in fresh["spec"]
+
+
+def test_a_job_that_has_ended_cannot_be_stopped(namespace: Namespace) -> None:
+    namespace.pipeline()
+    job = namespace.run()
+    assert ended(job)
+
+    with pytest.raises(Refused, match=r"spec.stop: Forbidden: the Job has ended: there is nothing to stop any more"):
+        kubectl(
+            "patch",
+            "eltjob",
+            "job-1",
+            f"--namespace={namespace.name}",
+            "--type=merge",
+            '--patch={"spec":{"stop":true}}',
+        )
+
+    kubectl("label", "eltjob", "job-1", f"--namespace={namespace.name}", "kept=yes")  # all else can be

@@ -11,7 +11,7 @@ import yaml
 
 from elt_operator.api import names
 from elt_operator.api.fields import DNS_LABEL, Fields, Json, rule
-from elt_operator.api.job import JobSpec, JobStatus
+from elt_operator.api.job import TERMINAL_PHASES, JobSpec, JobStatus
 from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
 
 _SUCCEEDED_MESSAGE: Final = '.status.conditions[?(@.type=="Succeeded")].message'
@@ -32,6 +32,8 @@ class Kind:
     columns: Sequence[tuple[str, str, str]]
     """Name, type and JSON path; a name that ends in ``+`` is shown by ``-o wide`` only."""
     selectable: Sequence[str]
+    rules: Sequence[Json] = ()
+    """About spec and status together."""
 
 
 PIPELINE: Final = Kind(
@@ -83,6 +85,17 @@ JOB: Final = Kind(
         ("Message+", "string", _SUCCEEDED_MESSAGE),
     ),
     selectable=(".status.phase", ".spec.pipelineName"),
+    # Nobody looks at a Job that has ended: what changed in it then would never be told as seen.
+    rules=(
+        rule(
+            "!has(oldSelf.status.phase) || "
+            f"!(oldSelf.status.phase in {sorted(phase.value for phase in TERMINAL_PHASES)}) || "
+            "self.spec.stop == oldSelf.spec.stop",
+            "the Job has ended: there is nothing to stop any more",
+            field=".spec.stop",
+            reason="FieldValueForbidden",
+        ),
+    ),
 )
 
 KINDS: Final = (PIPELINE, JOB)
@@ -207,7 +220,7 @@ def definition(kind: Kind) -> Json:
                             "description": kind.description,
                             "type": "object",
                             "required": ["spec"],
-                            "x-kubernetes-validations": name_rules,
+                            "x-kubernetes-validations": [*name_rules, *kind.rules],
                             "properties": {
                                 "apiVersion": {"type": "string", "description": f"{names.API_VERSION}."},
                                 "kind": {"type": "string", "description": f"{kind.kind}."},
