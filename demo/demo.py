@@ -3,8 +3,8 @@
 Sets up a cluster where none is at hand, the images and the operator; then carries out three Jobs of one Pipeline:
 a first load, a second one that finds nothing new, and a third that fails on purpose. What it claims, it has counted.
 
-With ``loads`` it carries out only the Jobs: on the cluster that KUBECONFIG names, by the operator that is installed
-there, in the namespace DEMO_NAMESPACE, which exists.
+With DEMO_LOADS_IN it carries out only the Jobs: on the cluster that KUBECONFIG names, by the operator that is installed
+there, in the namespace of this name, which exists and is not emptied.
 """
 
 import json
@@ -18,7 +18,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-NAMESPACE = os.environ.get("DEMO_NAMESPACE", "elt-demo")
+LOADS_IN = os.environ.get("DEMO_LOADS_IN", "")
+NAMESPACE = LOADS_IN or "elt-demo"
 IMAGES = ("elt-operator", "elt-postgres", "elt-demo")
 
 WEATHER_ROWS = 26_115
@@ -217,7 +218,7 @@ def main() -> None:
     """Run the demo; exit with 1 when something is not as it should be."""
     started = time.monotonic()
     try:
-        if sys.argv[1:] == ["loads"]:
+        if LOADS_IN:
             loads()
         else:
             set_up_cluster()

@@ -1,4 +1,4 @@
-"""The cluster as the benchmark sees it: requests, watches, and what processes cost."""
+"""The cluster as the benchmark sees it: requests and watches."""
 
 import asyncio
 import json

@@ -107,8 +107,6 @@ class Plane:
     """By the variables of the cluster tool."""
     before: Mapping[str, Path] = field(default_factory=dict)
     """Where the operator's code is as it was earlier, by its revision."""
-    folder: Path = FOLDER
-    """Where what was found is written."""
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[Bed]:

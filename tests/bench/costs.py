@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 OPERATOR = "operator"
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -66,13 +67,7 @@ class Audit:
                     continue
                 event = json.loads(line)
                 what = event.get("objectRef", {})
-                if event["user"]["username"] == self.user and event["verb"] in {
-                    "create",
-                    "update",
-                    "patch",
-                    "delete",
-                    "deletecollection",
-                }:
+                if event["user"]["username"] == self.user and event["verb"] in WRITES:
                     kind = "/".join(word for word in (what.get("resource"), what.get("subresource")) if word)
                     found[f"{event['verb']} {kind}"] += 1
         return found

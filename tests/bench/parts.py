@@ -13,9 +13,10 @@ from statistics import median
 from typing import Any, Final
 
 from bench.api import Body, Place
-from bench.bed import Plane
+from bench.bed import FOLDER, Plane
 from bench.measure import Makespan, latency, lay_groundwork, makespan, percentile
 from bench.systems import BareBatchJobs, EltJobs, SameBatchJobs, System
+from elt_operator.kube.client import MERGE_PATCH
 
 Result = dict[str, Any]
 
@@ -166,7 +167,7 @@ async def growth(plane: Plane, *, steps: Sequence[tuple[int, int]], jobs: int) -
 async def profile(plane: Plane, *, count: int) -> Result:
     """Where the time of many Jobs at once goes: a flame graph of the operator, and the API server's own profile."""
     system = EltJobs()
-    flames, ours = plane.folder / "operator.svg", plane.folder / "api-server.pprof"
+    flames, ours = FOLDER / "operator.svg", FOLDER / "api-server.pprof"
     async with plane.fresh() as bed, bed.operator() as running:
         await lay_groundwork(bed.place, system, range(count))
         await bed.at_rest()
@@ -186,7 +187,8 @@ async def requests(plane: Plane, *, count: int) -> Result:
     batch, elt = BareBatchJobs(), EltJobs()
     found: Result = {}
     async with plane.fresh() as bed:
-        place, jobs = bed.place, bed.place.collection(elt.path, elt.plural)
+        place, names = bed.place, [elt.job(number)["metadata"]["name"] for number in range(count)]
+        jobs = place.collection(elt.path, elt.plural)
 
         async def cost(name: str, request: Callable[[int], Awaitable[Any]]) -> None:
             meter = bed.meter(None)
@@ -196,10 +198,6 @@ async def requests(plane: Plane, *, count: int) -> Result:
             told = ", ".join(f"{process} {value:.2f}" for process, value in found[name].items())
             print(f"  {name}, ms CPU: {told}", flush=True)
 
-        async def write_status(status: Body, number: int) -> None:
-            path, patch = f"{jobs}/{elt.job(number)['metadata']['name']}/status", "application/merge-patch+json"
-            await bed.client.request("PATCH", path, {"status": status}, content_type=patch)
-
         async def suspended(number: int) -> None:
             body = batch.job(number)
             await place.create(batch.path, batch.plural, {**body, "spec": {**body["spec"], "suspend": True}})
@@ -208,11 +206,9 @@ async def requests(plane: Plane, *, count: int) -> Result:
             return makespan(place, batch, range(count, count + 1), bed.meter(None), bed.audit())
 
         await cost("create a Job", lambda number: place.create(elt.path, elt.plural, elt.job(number)))
-        await cost(
-            "read a Job", lambda number: bed.client.request("GET", f"{jobs}/{elt.job(number)['metadata']['name']}")
-        )
-        await cost("write that it runs", partial(write_status, RUNNING))
-        await cost("write how it ended", partial(write_status, ENDED))
+        await cost("read a Job", lambda number: bed.client.request("GET", f"{jobs}/{names[number]}"))
+        await cost("write that it runs", lambda number: _write_status(place, names[number], RUNNING))
+        await cost("write how it ended", lambda number: _write_status(place, names[number], ENDED))
         await cost("create a batch Job, suspended", suspended)
         await one_pod()
         (pod,) = [body async for body in bed.client.objects(place.collection("/api/v1", "pods"))]
@@ -225,9 +221,12 @@ async def _finished_job(place: Place, number: int) -> None:
     system = EltJobs(one_pipeline=True)
     name = f"old-{number:05}"
     await place.create(system.path, system.plural, {**system.job(number), "metadata": {"name": name}})
-    status = {**ENDED, "logTail": "x" * 500}
-    path = f"{place.collection(system.path, system.plural)}/{name}/status"
-    await place.client.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
+    await _write_status(place, name, {**ENDED, "logTail": "x" * 500})
+
+
+async def _write_status(place: Place, job: str, status: Body) -> None:
+    path = f"{place.collection(EltJobs.path, EltJobs.plural)}/{job}/status"
+    await place.client.request("PATCH", path, {"status": status}, content_type=MERGE_PATCH)
 
 
 async def idle(plane: Plane, *, pipelines: int, seconds: float) -> Result:

@@ -105,7 +105,6 @@ def _writes(results: dict[str, Any]) -> str:
 
 def tables(results: dict[str, Any]) -> str:
     """Return all tables, in Markdown."""
-    rows = _growth_rows(results)
     parts = [
         _table(["part", "system", "makespan, s", "jobs a minute", "operator, most MiB", "operator's writes a job"],
                _makespan_rows(results)),
@@ -113,7 +112,7 @@ def tables(results: dict[str, Any]) -> str:
         _table(["system", "from, to", "p50, s", "p90, s", "p99, s"], _latency_rows(results)),
         _writes(results),
         _table(["Pipelines", "finished Jobs", "start to ready, s", "MiB at rest", "most MiB", "100 Jobs, s",
-                "ms CPU a Job"], rows),
+                "ms CPU a Job"], _growth_rows(results)),
     ]  # fmt: skip
     if requests := results.get("requests"):
         rows = [[name, *(f"{costs[process]:.2f}" for process in PROCESSES[:3])] for name, costs in requests.items()]

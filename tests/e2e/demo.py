@@ -8,10 +8,11 @@ from pathlib import Path
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "demo.py"
 
 
-def demo(*arguments: str, **environment: str) -> None:
+def demo(**environment: str) -> None:
     """Run the demo; fails with all that it printed unless it has counted what it should."""
-    command = [sys.executable, str(DEMO), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    ended = subprocess.run(
+        [sys.executable, DEMO], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     for line in (

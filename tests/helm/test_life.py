@@ -148,7 +148,7 @@ def test_it_works_with_exactly_its_rights(release: Release, namespace: Namespace
     namespace.pipeline("scheduled")
     namespace.until(lambda: namespace.cron_job("scheduled") is None)
 
-    demo("loads", DEMO_NAMESPACE=namespace.name)
+    demo(DEMO_LOADS_IN=namespace.name)
 
     kubectl("rollout", "restart", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}")  # which ends its watches
     kubectl("rollout", "status", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}", "--timeout=60s")

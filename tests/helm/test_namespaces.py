@@ -28,7 +28,7 @@ def test_it_looks_after_its_namespaces_and_has_no_cluster_role(
     other_namespace.job("not-ours")
     namespace.pipeline("quick")
     assert namespace.run(pipeline="quick")["status"]["phase"] == "COMPLETE"
-    demo("loads", DEMO_NAMESPACE=namespace.name)
+    demo(DEMO_LOADS_IN=namespace.name)
     assert "conditions" not in other_namespace.get("not-ours")["status"]
 
     assert kubectl("get", "clusterroles,clusterrolebindings", OF_CHART, "--output=name") == ""
