@@ -173,8 +173,8 @@ record: ## Record what the API server says of each ending, for the unit tests (t
 	@$(ON_CLUSTER) RECORD_ENDINGS=tests/unit/recorded $(BIN)/pytest -q tests/e2e -k test_a_job_ends -m "not alone" -n 4
 
 .PHONY: bench
-bench: $(VENV)/.bench-installed ## Measure the operator beside bare batch Jobs, on a local cluster of its own (ONLY="latency idle" for some)
-	@CLUSTER=local $(ON_CLUSTER) PYTHONPATH=tests $(BIN)/python -m bench $(ONLY) $(addprefix --before=,$(BEFORE))
+bench: $(VENV)/.bench-installed ## Measure the operator beside bare batch Jobs, on a local cluster of its own (ONLY="latency idle" for some; TIMES=3 for more makespans)
+	@CLUSTER=local $(ON_CLUSTER) PYTHONPATH=tests $(BIN)/python -m bench $(ONLY) $(addprefix --before=,$(BEFORE)) $(addprefix --times=,$(TIMES))
 	@$(CLUSTER_TOOL) down
 
 $(VENV)/.bench-installed: requirements/bench.lock $(VENV)/.installed

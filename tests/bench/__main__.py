@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="The project's benchmark.")
     parser.add_argument("only", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--before", action="append", default=[], metavar="REVISION", help="for the part `changes`")
+    parser.add_argument("--times", type=int, default=0, help="how often makespans are measured; 0: as each part says")
     arguments = parser.parse_args()
     wanted = arguments.only or [name for name, part in PARTS.items() if part.by_default]
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ def main() -> None:
         before = {revision: code_at(revision, Path(folder)) for revision in arguments.before}
         for name, flags in PLANES.items():
             parts = [PARTS[part] for part in wanted if PARTS[part].plane == name]
-            asyncio.run(measure(parts, Plane(flags, before), keep))
+            asyncio.run(measure(parts, Plane(flags, before, arguments.times), keep))
     report.plots(results, FOLDER)
     print(report.tables(results))
 

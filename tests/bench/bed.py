@@ -107,6 +107,8 @@ class Plane:
     """By the variables of the cluster tool."""
     before: Mapping[str, Path] = field(default_factory=dict)
     """Where the operator's code is as it was earlier, by its revision."""
+    times: int = 0
+    """How often makespans are measured; 0: as each part says."""
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[Bed]:

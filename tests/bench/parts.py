@@ -83,7 +83,7 @@ async def changes(plane: Plane, *, count: int, times: int) -> Result:
 
 async def _in_turns(plane: Plane, systems: Sequence[System], count: int, times: int) -> Result:
     measured: dict[str, list[Makespan]] = {system.name: [] for system in systems}
-    for _ in range(times):
+    for _ in range(plane.times or times):
         for system in systems:
             one = await _one_makespan(plane, system, count)
             print(f"  {count} x {system.name}: {one.seconds:.1f} s, {one.jobs_per_minute:.0f} a minute", flush=True)

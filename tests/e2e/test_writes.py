@@ -38,16 +38,16 @@ def test_an_operator_at_rest_writes_nothing(namespace: Namespace, operator: Oper
     operator.start()
     namespace.run()
     namespace.wait("weather", lambda body: "lastJob" in body["status"], plural="eltpipelines")
-    before = namespace.get("weather", "eltpipelines")["metadata"]["resourceVersion"]
+    before = namespace.get("job-1")["metadata"]["resourceVersion"]
     operator.kill()
 
     operator.start()  # looks at everything once more
     namespace.run("job-2")
 
+    assert namespace.get("job-1")["metadata"]["resourceVersion"] == before
     changes = [
         event["objectRef"]["name"]
         for event in audit_events(namespace.name)
         if event["verb"] == "patch" and event["objectRef"]["name"] == "job-1"
     ]
     assert len(changes) == 2, "RUNNING and the end"
-    assert before

@@ -38,19 +38,22 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Release:
-    """The release ``elt-operator`` in the namespace of this name."""
+    """A release; by default that of the operator."""
 
     version: int
     """Helm's: 3 or 4."""
+    name: str = NAME
+    namespace: str = NAMESPACE
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="release-")))
 
     def helm(self, verb: str, *arguments: str | Path) -> str:
-        """Return what Helm prints; fails with its words."""
-        command = [tool(f"helm{self.version}"), verb, NAME, *arguments, f"--namespace={NAMESPACE}"]
+        """Return what Helm prints; raises ``Refused`` with its words."""
+        command = [tool(f"helm{self.version}"), verb, self.name, *arguments, f"--namespace={self.namespace}"]
         ended = subprocess.run(
             command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
         )
-        assert ended.returncode == 0, f"helm{self.version} {verb}: {ended.stdout}"
+        if ended.returncode:
+            raise Refused(f"helm{self.version} {verb}: {ended.stdout}")
         return ended.stdout
 
     def _values(self, chart: Path, **values: Any) -> str:

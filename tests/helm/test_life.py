@@ -3,14 +3,15 @@
 import json
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from chart.helm import ROOT
 from e2e.clock import DAILY, HOUR, day, minutes_from_now, now, sleep_until
 from e2e.demo import demo
-from e2e.world import Namespace, Refused, audit_events, ended, kubectl, phase
-from helm.release import NAMESPACE, RELEASED, RELEASED_CHART, USER, Release, images, pods
+from e2e.world import IMAGE, Namespace, Refused, audit_events, ended, kubectl, phase
+from helm.release import NAMESPACE, OF_CHART, RELEASED, RELEASED_CHART, USER, Release, images, pods
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -159,6 +160,61 @@ def test_it_works_with_exactly_its_rights(release: Release, namespace: Namespace
     rights = granted()
     assert rights - asked(begun) <= NOT_ASKED_EACH_TIME.keys(), "granted, and never used"
     assert NOT_ASKED_EACH_TIME.keys() <= rights
+
+
+USERS_CHART = {
+    "Chart.yaml": "{apiVersion: v2, name: users, version: 1.0.0}",
+    "templates/pipelines.yaml": """
+apiVersion: elt-operator.io/v1alpha1
+kind: Pipeline
+metadata: {name: works}
+spec: {image: {{ .Values.image }}, command: [sleep, "5"]}
+---
+apiVersion: elt-operator.io/v1alpha1
+kind: Pipeline
+metadata: {name: fails}
+spec: {image: {{ .Values.image }}, command: ["false"]}
+---
+apiVersion: elt-operator.io/v1alpha1
+kind: Job
+metadata: {name: {{ .Values.runs }}-now}
+spec: {pipelineName: {{ .Values.runs }}}
+""",
+}
+
+
+def test_helm_waits_as_its_page_says(release: Release, namespace: Namespace, tmp_path: Path) -> None:
+    for name, text in USERS_CHART.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    users = Release(release.version, "users", namespace.name)
+
+    def apply(runs: str, timeout: int) -> None:
+        values = [f"--set=image={IMAGE}", f"--set=runs={runs}"]
+        users.helm("upgrade", tmp_path, "--install", "--wait", f"--timeout={timeout}s", *values)
+
+    def fails(runs: str, timeout: int, words: str) -> None:
+        if release.version == 3:  # it does not know the kinds, and does not wait for them
+            apply(runs, timeout)
+        else:
+            with pytest.raises(Refused, match=words):
+                apply(runs, timeout)
+
+    scale(0)
+    fails("works", 10, "works-now.*InProgress")
+    scale(1)
+    apply("works", 60)
+    if release.version == 4:
+        assert namespace.get("works-now")["status"]["phase"] == "COMPLETE"
+    fails("fails", 60, "fails-now.*Failed")
+    namespace.wait("fails-now", phase("ERROR"))
+
+
+def scale(replicas: int) -> None:
+    """Have so many operators at work."""
+    kubectl("scale", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}", f"--replicas={replicas}")
+    state = "--for=create" if replicas else "--for=delete"
+    kubectl("wait", f"--namespace={NAMESPACE}", "pod", OF_CHART, state, "--timeout=60s")
 
 
 def test_uninstalled_it_leaves_the_data_and_nothing_hangs(release: Release, namespace: Namespace) -> None:
