@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import subprocess
 import tempfile
 import time
@@ -43,7 +44,8 @@ async def measure(parts: list[Part], plane: Plane, keep: Callable[[str, Any], No
 
 
 def main() -> None:
-    """Measure what the command line names."""
+    """Measure what the command line names; whoever ends it ends what it has started, too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="bench", description="The project's benchmark.")
     parser.add_argument("only", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--before", action="append", default=[], metavar="REVISION", help="for the part `changes`")

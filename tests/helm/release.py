@@ -86,6 +86,11 @@ def images(of_pods: set[str]) -> set[str]:
     return {body["spec"]["containers"][0]["image"].rpartition(":")[2] for body in bodies}
 
 
+def holder() -> str:
+    """Return which of the operator's pods acts; empty: none."""
+    return kubectl("get", "lease", f"--namespace={NAMESPACE}", NAME, "--output=jsonpath={.spec.holderIdentity}")
+
+
 def log() -> str:
     """Return what the operator's pods have logged; nothing while one of them does not run yet."""
     with suppress(Refused):

@@ -1,4 +1,4 @@
-"""The life of a release for all namespaces: installed, upgraded, rolled back, at work, uninstalled. In this order."""
+"""The life of a release for all namespaces, in this order: installed, upgraded, rolled back, at work, uninstalled."""
 
 import json
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from chart.helm import ROOT
 from e2e.clock import DAILY, HOUR, day, minutes_from_now, now, sleep_until
 from e2e.demo import demo
 from e2e.world import IMAGE, Namespace, Refused, audit_events, ended, kubectl, phase
-from helm.release import NAMESPACE, OF_CHART, RELEASED, RELEASED_CHART, USER, Release, images, pods
+from helm.release import NAMESPACE, OF_CHART, RELEASED, RELEASED_CHART, USER, Release, holder, images, pods
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -127,6 +127,32 @@ def test_an_upgrade_and_a_rollback_interrupt_nothing_and_lose_no_slot(release: R
     namespace.check_invariants()
 
 
+def test_of_two_replicas_the_other_one_goes_on_at_once(release: Release, namespace: Namespace) -> None:
+    release.upgrade(replicaCount=2, podDisruptionBudget={"enabled": True})
+    for name in LONG:
+        namespace.pipeline(name, command=["sleep", "15"])
+        namespace.job(name, name)
+    for name in LONG:
+        namespace.wait(name, phase("RUNNING"))
+    first = holder()
+
+    kubectl("delete", f"--namespace={NAMESPACE}", "pod", first, "--wait=false")
+    namespace.until(lambda: holder() not in {"", first}, 5)
+    replace_pods()
+
+    for name in LONG:
+        assert namespace.wait(name, ended)["status"]["phase"] == "COMPLETE"
+    assert namespace.run("after", pipeline=LONG[0])["status"]["phase"] == "COMPLETE"
+    assert len(namespace.runs()) == len(namespace.jobs()) == namespace.pods_made()
+    namespace.check_invariants()
+
+
+def replace_pods() -> None:
+    """Have all pods of the operator replaced, and wait for that."""
+    kubectl("rollout", "restart", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}")
+    kubectl("rollout", "status", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}", "--timeout=60s")
+
+
 def test_it_works_with_exactly_its_rights(release: Release, namespace: Namespace) -> None:
     begun = now()
     release.upgrade()
@@ -151,8 +177,7 @@ def test_it_works_with_exactly_its_rights(release: Release, namespace: Namespace
 
     demo(DEMO_LOADS_IN=namespace.name)
 
-    kubectl("rollout", "restart", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}")  # which ends its watches
-    kubectl("rollout", "status", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}", "--timeout=60s")
+    replace_pods()  # which ends its watches
     namespace.until(lambda: len(pods()) == 1, 30)
 
     # In the namespace of the test before, which is on its way out, nothing can be created any more: that is a 403, too.
