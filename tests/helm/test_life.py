@@ -127,32 +127,6 @@ def test_an_upgrade_and_a_rollback_interrupt_nothing_and_lose_no_slot(release: R
     namespace.check_invariants()
 
 
-def test_of_two_replicas_the_other_one_goes_on_at_once(release: Release, namespace: Namespace) -> None:
-    release.upgrade(replicaCount=2, podDisruptionBudget={"enabled": True})
-    for name in LONG:
-        namespace.pipeline(name, command=["sleep", "15"])
-        namespace.job(name, name)
-    for name in LONG:
-        namespace.wait(name, phase("RUNNING"))
-    first = holder()
-
-    kubectl("delete", f"--namespace={NAMESPACE}", "pod", first, "--wait=false")
-    namespace.until(lambda: holder() not in {"", first}, 5)
-    replace_pods()
-
-    for name in LONG:
-        assert namespace.wait(name, ended)["status"]["phase"] == "COMPLETE"
-    assert namespace.run("after", pipeline=LONG[0])["status"]["phase"] == "COMPLETE"
-    assert len(namespace.runs()) == len(namespace.jobs()) == namespace.pods_made()
-    namespace.check_invariants()
-
-
-def replace_pods() -> None:
-    """Have all pods of the operator replaced, and wait for that."""
-    kubectl("rollout", "restart", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}")
-    kubectl("rollout", "status", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}", "--timeout=60s")
-
-
 def test_it_works_with_exactly_its_rights(release: Release, namespace: Namespace) -> None:
     begun = now()
     release.upgrade()
@@ -185,6 +159,32 @@ def test_it_works_with_exactly_its_rights(release: Release, namespace: Namespace
     rights = granted()
     assert rights - asked(begun) <= NOT_ASKED_EACH_TIME.keys(), "granted, and never used"
     assert NOT_ASKED_EACH_TIME.keys() <= rights
+
+
+def replace_pods() -> None:
+    """Have all pods of the operator replaced, and wait for that."""
+    kubectl("rollout", "restart", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}")
+    kubectl("rollout", "status", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}", "--timeout=60s")
+
+
+def test_of_two_replicas_the_other_one_goes_on_at_once(release: Release, namespace: Namespace) -> None:
+    release.upgrade(replicaCount=2, podDisruptionBudget={"enabled": True})
+    for name in LONG:
+        namespace.pipeline(name, command=["sleep", "15"])
+        namespace.job(name, name)
+    for name in LONG:
+        namespace.wait(name, phase("RUNNING"))
+    first = holder()
+
+    kubectl("delete", f"--namespace={NAMESPACE}", "pod", first, "--wait=false")
+    namespace.until(lambda: holder() not in {"", first}, 5)
+    replace_pods()
+
+    for name in LONG:
+        assert namespace.wait(name, ended)["status"]["phase"] == "COMPLETE"
+    assert namespace.run("after", pipeline=LONG[0])["status"]["phase"] == "COMPLETE"
+    assert len(namespace.runs()) == len(namespace.jobs()) == namespace.pods_made()
+    namespace.check_invariants()
 
 
 USERS_CHART = {

@@ -202,23 +202,14 @@ def test_docker_sends_what_the_operator_is_made_of(image: Image) -> None:
 
 @pytest.mark.parametrize("image", [image for image in ALL.values() if image.reproducible], ids=lambda image: image.name)
 def test_bytecode_of_a_reproducible_image_looks_at_no_date(image: Image) -> None:
-    final = (ROOT / image.dockerfile).read_text().rpartition("\nFROM ")[2]
+    text = (ROOT / image.dockerfile).read_text()
 
-    words = ("pip install", "--no-compile", f"PYTHONHASHSEED=0 {build.COMPILE}")
-    assert [final.count(word) for word in words] == [2, 2, 2]
+    assert text.count("compileall") == text.count(f"PYTHONHASHSEED=0 {build.COMPILE}") == 2
+    assert "PIP_NO_COMPILE=1" in text or text.count("pip install") == text.count("--no-compile")
 
 
 def test_a_released_image_has_its_version_as_its_tag() -> None:
     assert [image.reference for image in RELEASED.values()] == ["localhost/elt-operator:0.1.0"]
-
-
-def test_a_released_image_shares_the_layers_of_what_the_operator_needs() -> None:
-    def installation(image: Image) -> list[str]:
-        lines = (ROOT / image.dockerfile).read_text().splitlines()
-        start = lines.index("COPY --chmod=644 requirements/runtime.lock /opt/elt-operator/requirements.lock")
-        return lines[start : lines.index("", start)]
-
-    assert [installation(image) for image in RELEASED.values()] == [installation(OPERATOR)]
 
 
 @pytest.mark.parametrize("image", ALL.values(), ids=ALL)
