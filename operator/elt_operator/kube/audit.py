@@ -58,6 +58,7 @@ class Audit:
             async for job in self.cluster.finished(place):
                 found.setdefault(job.key, {})[job.uid] = job
         self.cache.history = found
+        self.cache.forget_gone()
         self.wake_all()
         self.finished_at[:] = [time.monotonic()]
 

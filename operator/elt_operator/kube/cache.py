@@ -128,6 +128,10 @@ class Departed(Generic[S]):
         if kept:
             self._by_key[key] = kept
 
+    def keep_only(self, keys: set[Key]) -> None:
+        """Forget what belonged to any other Pipeline."""
+        self._by_key = {key: snapshots for key, snapshots in self._by_key.items() if key in keys}
+
 
 class Cache:
     """All that is known without asking."""
@@ -196,6 +200,21 @@ class Cache:
         logs = {uid: log for uid, log in self.last_words.pop(key, {}).items() if uid in pods}
         if logs:
             self.last_words[key] = logs
+
+    def forget_gone(self) -> None:
+        """Drop what was kept for Pipelines, Jobs and slots that are not there any more."""
+        keys = self.all_keys()
+        tables: tuple[dict[Key, Any], ...] = (
+            self.slot_jobs, self.last_words, self.pipelines_missed, self.taken_numbers, self.last_ended,
+        )  # fmt: skip
+        for table in tables:
+            for key in table.keys() - keys:
+                del table[key]
+        for departed in (self.departed_runs, self.departed_pods):
+            departed.keep_only(keys)
+        refusable = {known.uid for store in (self.pipelines, self.jobs, self.slots) for known in store.all()}
+        for uid in self.refusals.keys() - refusable:
+            del self.refusals[uid]
 
     def all_keys(self) -> set[Key]:
         """Return all Pipelines that anything is known of."""

@@ -20,6 +20,10 @@ class _Known:
     by_uid: Mapping[str, str] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def is_old(self) -> bool:
+        """Return whether they have to be read again."""
+        return time.monotonic() - self.read_at > MAX_AGE_SECONDS
+
 
 class NewestWarnings:
     """Answers from one list for each namespace, however many objects are asked about."""
@@ -32,10 +36,21 @@ class NewestWarnings:
         """Return the newest warning about an object; empty: there is none."""
         known = self._known.setdefault(namespace, _Known())
         async with known.lock:
-            if time.monotonic() - known.read_at > MAX_AGE_SECONDS:
+            if known.is_old():
                 known.by_uid = await self._read(namespace)
                 known.read_at = time.monotonic()
+                self._forget_old(but=namespace)
         return known.by_uid.get(uid, "")
+
+    def _forget_old(self, but: str) -> None:
+        """Forget the answers that are too old, but for one namespace: they hold all warnings of theirs."""
+        kept = {name: its for name, its in self._known.items() if name == but or its.lock.locked() or not its.is_old()}
+        self._known = kept
+
+    @property
+    def namespaces(self) -> set[str]:
+        """Those whose warnings are known."""
+        return set(self._known)
 
     async def _read(self, namespace: str) -> Mapping[str, str]:
         path = f"{EVENTS_PATH}/namespaces/{namespace}/events"

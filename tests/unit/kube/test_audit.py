@@ -7,7 +7,7 @@ import pytest
 
 from builders import KEY
 from elt_operator.api import names
-from elt_operator.core.situation import Key
+from elt_operator.core.situation import FinishedJob, Key
 from elt_operator.kube import sources
 from elt_operator.kube.audit import Audit
 from elt_operator.kube.cache import Cache
@@ -29,6 +29,11 @@ class Lists:
         self.meanwhile()
         for items in self.read:
             yield Page(list(items), "100")
+
+    async def finished(self, _namespace: str | None) -> AsyncIterator[FinishedJob]:
+        nothing: Sequence[FinishedJob] = ()
+        for job in nothing:
+            yield job
 
 
 class World:
@@ -70,6 +75,15 @@ async def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
     await world.audit.compare(here)
 
     assert uids(world.cache) == {"of there"}
+
+
+async def test_a_whole_audit_forgets_what_was_learned_of_what_is_gone() -> None:
+    world = World(Lists([]))
+    world.cache.taken_numbers[KEY] = {7}
+
+    await world.audit.once()
+
+    assert world.cache.taken_numbers == {}
 
 
 async def begin_all(world: World, *namespaces: str) -> None:

@@ -1,8 +1,11 @@
 """The cache remembers what is newest, and only what is still of use."""
 
+from dataclasses import replace
 from typing import Any
 
-from builders import KEY
+import builders
+from builders import KEY, START, a_pod, a_run
+from elt_operator.core.situation import Key, PodLog, Refusal
 from elt_operator.kube.cache import Cache
 
 
@@ -65,3 +68,35 @@ def test_versions_that_are_no_numbers_are_taken_as_they_come() -> None:
     cache.jobs.take(body)
 
     assert phases(cache) == ["QUEUED"]
+
+
+def remember(cache: Cache, key: Key, uid: str) -> None:
+    """Remember what the operator learns besides about a Pipeline, and about an object."""
+    cache.slot_jobs[key] = {uid: True}
+    cache.last_words[key] = {uid: PodLog("the end")}
+    cache.pipelines_missed[key] = START
+    cache.taken_numbers[key] = {7}
+    cache.last_ended[key] = builders.a_job()
+    cache.refusals[uid] = Refusal("exceeded quota", START)
+    cache.departed_runs.add(replace(a_run(), key=key))
+    cache.departed_pods.add(replace(a_pod(), key=key))
+
+
+def remembered(cache: Cache) -> list[set[Any]]:
+    by_key = (cache.slot_jobs, cache.last_words, cache.pipelines_missed, cache.taken_numbers, cache.last_ended)
+    departed = ({key for key in (KEY, GONE) if store.of(key)} for store in (cache.departed_runs, cache.departed_pods))
+    return [*(set(table) for table in by_key), set(cache.refusals), *departed]
+
+
+GONE = Key(KEY.namespace, "gone")
+
+
+def test_nothing_is_remembered_about_what_is_gone() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5))
+    remember(cache, KEY, "uid")
+    remember(cache, GONE, "another")
+
+    cache.forget_gone()
+
+    assert remembered(cache) == [*[{KEY}] * 5, {"uid"}, {KEY}, {KEY}]

@@ -36,7 +36,7 @@ async def asked() -> AsyncIterator[tuple[NewestWarnings, list[str]]]:
         return web.json_response({"items": EVENTS, "metadata": {}})
 
     app = web.Application()
-    app.router.add_get("/api/v1/namespaces/default/events", answer)
+    app.router.add_get("/api/v1/namespaces/{name}/events", answer)
     async with TestServer(app) as server, Client(Configuration(host=str(server.make_url("")))) as client:
         yield NewestWarnings(client), selectors
 
@@ -62,3 +62,15 @@ async def test_an_old_answer_is_asked_for_again(
     await newest.about("default", "pod-1")
 
     assert len(selectors) == 2
+
+
+async def test_an_old_answer_about_another_namespace_is_dropped(
+    asked: tuple[NewestWarnings, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest, _ = asked
+    monkeypatch.setattr(warnings, "MAX_AGE_SECONDS", -1.0)
+
+    for namespace in ("default", "other"):
+        await newest.about(namespace, "pod-1")
+
+    assert newest.namespaces == {"other"}
