@@ -80,9 +80,9 @@ class Bed:
         await asyncio.to_thread(file.write_bytes, printed)
 
     @asynccontextmanager
-    async def operator(self, code: Path | None = None) -> AsyncIterator[Running]:
+    async def operator(self, code: Path | None = None, *, audit_seconds: int = 300) -> AsyncIterator[Running]:
         """Run the operator from ``code``, or the working tree, with exactly its rights, for all namespaces."""
-        operator = Operator("", settings={"WORKERS": "16", "AUDIT_SECONDS": "300"}, code=code)
+        operator = Operator("", settings={"WORKERS": "16", "AUDIT_SECONDS": str(audit_seconds)}, code=code)
         await asyncio.to_thread(operator.prepare)
         start = time.monotonic()
         operator.start()

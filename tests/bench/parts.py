@@ -245,6 +245,23 @@ async def idle(plane: Plane, *, pipelines: int, seconds: float) -> Result:
     return {"seconds": seconds, "writes": writes, "cpu_share": share, "megabytes": megabytes, "costs": asdict(costs)}
 
 
+async def churn(plane: Plane, *, rounds: int, count: int) -> Result:
+    """Pipelines come, run a Job and go again: nothing of them may stay in the operator's memory."""
+    system, audit_seconds, megabytes = EltJobs(), 10, []
+    async with plane.fresh() as bed, bed.operator(audit_seconds=audit_seconds) as running:
+        for one in range(rounds):
+            numbers = range(one * count, (one + 1) * count)
+            await lay_groundwork(bed.place, system, numbers)
+            await makespan(bed.place, system, numbers, bed.meter(running), bed.audit())
+            for plural in ("eltpipelines", "eltjobs"):
+                await bed.client.request("DELETE", bed.place.collection(system.path, plural))
+            await asyncio.sleep(2 * audit_seconds)
+            await bed.at_rest()
+            megabytes.append(running.process.megabytes)
+            print(f"  {count} Pipelines have come and gone: {megabytes[-1]:.1f} MiB", flush=True)
+    return {"count": count, "megabytes": megabytes}
+
+
 async def schedules(plane: Plane, *, pipelines: int) -> Result:
     """Many Pipelines whose schedules all fire in the same minute."""
     seen: dict[str, dict[str, float]] = {"slot": {}, "job": {}, "run": {}, "ended": {}}
@@ -310,6 +327,7 @@ PARTS: Final[Mapping[str, Part]] = {
         Part("schedules", "tuned", partial(schedules, pipelines=1000)),
         Part("idle", "tuned", partial(idle, pipelines=1000, seconds=300)),
         Part("changes", "tuned", partial(changes, count=1000, times=2), by_default=False),
+        Part("churn", "tuned", partial(churn, rounds=8, count=500), by_default=False),
         Part("requests", "tuned", partial(requests, count=1000), by_default=False),
         Part("profile", "tuned", partial(profile, count=1000), by_default=False),
         Part("growth", "tuned", partial(growth, steps=GROWTH, jobs=100)),

@@ -125,6 +125,9 @@ def tables(results: dict[str, Any]) -> str:
         shares = schedules["seconds after the minute"].items()
         rows = [[word, f"{told['p50']:.2f}", f"{told['p99']:.2f}"] for word, told in shares]
         parts.append(_table([f"{schedules['pipelines']} schedules, one minute", "p50, s", "p99, s"], rows))
+    if churn := results.get("churn"):
+        rows = [[str(number), f"{found:.1f}"] for number, found in enumerate(churn["megabytes"], 1)]
+        parts.append(_table([f"times that {churn['count']} Pipelines have come and gone", "MiB"], rows))
     if idle := results.get("idle"):
         parts.append(f"idle for {idle['seconds']:.0f} s: {sum(idle['writes'].values())} writes, "
                      f"{idle['cpu_share']:.2%} of a core, {idle['megabytes']:.0f} MiB")  # fmt: skip
