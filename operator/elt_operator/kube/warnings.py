@@ -39,18 +39,12 @@ class NewestWarnings:
             if known.is_old():
                 known.by_uid = await self._read(namespace)
                 known.read_at = time.monotonic()
-                self._forget_old(but=namespace)
+                self._forget_old()
         return known.by_uid.get(uid, "")
 
-    def _forget_old(self, but: str) -> None:
-        """Forget the answers that are too old, but for one namespace: they hold all warnings of theirs."""
-        kept = {name: its for name, its in self._known.items() if name == but or its.lock.locked() or not its.is_old()}
-        self._known = kept
-
-    @property
-    def namespaces(self) -> set[str]:
-        """Those whose warnings are known."""
-        return set(self._known)
+    def _forget_old(self) -> None:
+        """Forget what is too old and not being read again: it holds all warnings of a namespace."""
+        self._known = {name: known for name, known in self._known.items() if known.lock.locked() or not known.is_old()}
 
     async def _read(self, namespace: str) -> Mapping[str, str]:
         path = f"{EVENTS_PATH}/namespaces/{namespace}/events"

@@ -73,4 +73,4 @@ async def test_an_old_answer_about_another_namespace_is_dropped(
     for namespace in ("default", "other"):
         await newest.about(namespace, "pod-1")
 
-    assert newest.namespaces == {"other"}
+    assert newest._known.keys() == {"other"}
