@@ -17,10 +17,9 @@ from bench.kwok import fake_node
 from cluster import cgroups
 from cluster.local import Local
 from cluster.settings import Settings
-from e2e.world import Operator
+from e2e.world import USER, Operator
 from elt_operator.kube.client import Client
 
-USER: Final = "system:serviceaccount:elt-operator:elt-operator"
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 FOLDER: Final = ROOT / "docs" / "performance"
 READY: Final = "looking after"

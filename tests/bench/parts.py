@@ -249,13 +249,13 @@ async def churn(plane: Plane, *, rounds: int, count: int) -> Result:
     """Pipelines come, run a Job and go again: nothing of them may stay in the operator's memory."""
     system, audit_seconds, megabytes = EltJobs(), 10, []
     async with plane.fresh() as bed, bed.operator(audit_seconds=audit_seconds) as running:
-        for one in range(rounds):
-            numbers = range(one * count, (one + 1) * count)
+        for turn in range(rounds):
+            numbers = range(turn * count, (turn + 1) * count)
             await lay_groundwork(bed.place, system, numbers)
             await makespan(bed.place, system, numbers, bed.meter(running), bed.audit())
             for plural in ("eltpipelines", "eltjobs"):
                 await bed.client.request("DELETE", bed.place.collection(system.path, plural))
-            await asyncio.sleep(2 * audit_seconds)
+            await asyncio.sleep(2 * audit_seconds)  # an audit is what forgets, and tells nobody
             await bed.at_rest()
             megabytes.append(running.process.megabytes)
             print(f"  {count} Pipelines have come and gone: {megabytes[-1]:.1f} MiB", flush=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.world import Namespace, Operator, kubectl
+from e2e.world import Namespace, Operator, scale_operator
 
 LEFT_BY_THE_KILLED = (
     r"ignore:Exception ignored in. <function _SelectorTransport.__del__:pytest.PytestUnraisableExceptionWarning",
@@ -41,9 +41,7 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[Namespace]:
 @pytest.fixture(scope="session")
 def no_operator() -> None:
     """The installed operator is away, so that a test can have its own, and kill it."""
-    kubectl("scale", "--namespace=elt-operator", "deployment/elt-operator", "--replicas=0")
-    kubectl("wait", "--namespace=elt-operator", "pod", "--selector=app.kubernetes.io/name=elt-operator",
-            "--for=delete", "--timeout=60s")  # fmt: skip
+    scale_operator(0)
 
 
 @pytest.fixture

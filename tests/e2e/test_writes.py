@@ -2,7 +2,7 @@
 
 import pytest
 
-from e2e.world import Body, Namespace, Operator, audit_events, ended
+from e2e.world import USER, Body, Namespace, Operator, audit_events, ended
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
@@ -10,9 +10,7 @@ WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 def of_the_operator(namespace: Namespace) -> list[Body]:
     """Return its writes, in the order in which they were answered."""
     return [
-        event
-        for event in audit_events(namespace.name)
-        if event["verb"] in WRITES and event["user"]["username"] == "system:serviceaccount:elt-operator:elt-operator"
+        event for event in audit_events(namespace.name) if event["verb"] in WRITES and event["user"]["username"] == USER
     ]
 
 

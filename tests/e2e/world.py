@@ -24,6 +24,9 @@ GROUP, VERSION = "elt-operator.io", "v1alpha1"
 IMAGE = f"{os.environ.get('IMAGES_FROM', 'localhost')}/elt-test:dev"
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
 
+USER = "system:serviceaccount:elt-operator:elt-operator"
+"""The operator, as the API server knows it."""
+
 Body = dict[str, Any]
 Until = Callable[[Body], bool]
 
@@ -61,6 +64,19 @@ def batch() -> client.BatchV1Api:
 def plain(thing: Any) -> Any:
     """Return a typed object as the JSON that the API server sent."""
     return api().sanitize_for_serialization(thing)
+
+
+def manifest(kind: str, name: str, **spec: Any) -> Body:
+    """Return a Pipeline, or a Job."""
+    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def scale_operator(replicas: int) -> None:
+    """Have so many pods of the installed operator; with 0, return when none is left."""
+    kubectl("scale", "--namespace=elt-operator", "deployment/elt-operator", f"--replicas={replicas}")
+    if replicas == 0:
+        kubectl("wait", "--namespace=elt-operator", "pod", "--selector=app.kubernetes.io/name=elt-operator",
+                "--for=delete", "--timeout=60s")  # fmt: skip
 
 
 def phase(*phases: str) -> Until:
@@ -108,31 +124,19 @@ class Namespace:
 
     # --- making things
 
-    def apply(self, manifest: Body | str) -> str:
+    def apply(self, body: Body | str, *options: str) -> str:
         """Apply a manifest as a user would; raises ``Refused`` with what the user reads."""
-        text = manifest if isinstance(manifest, str) else yaml.safe_dump(manifest)
-        return kubectl("apply", "--namespace", self.name, "-f", "-", stdin=text)
+        text = body if isinstance(body, str) else yaml.safe_dump(body)
+        return kubectl("apply", "--namespace", self.name, *options, "-f", "-", stdin=text)
 
     def pipeline(self, name: str = "weather", **spec: Any) -> None:
         """Apply a Pipeline; by default it runs the small image and does nothing."""
         what: Body = {} if spec.keys() & {"actions", "script", "command"} else {"command": ["true"]}
-        self.apply(
-            {
-                "apiVersion": f"{GROUP}/{VERSION}",
-                "kind": "Pipeline",
-                "metadata": {"name": name},
-                "spec": {"image": IMAGE, "imagePullPolicy": "IfNotPresent", **what, **spec},
-            }
-        )
+        self.apply(manifest("Pipeline", name, **{"image": IMAGE, "imagePullPolicy": "IfNotPresent", **what, **spec}))
 
     def job(self, name: str = "job-1", pipeline: str = "weather", **spec: Any) -> None:
         """Create a Job."""
-        body = {
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": "Job",
-            "metadata": {"name": name},
-            "spec": {"pipelineName": pipeline, **spec},
-        }
+        body = manifest("Job", name, pipelineName=pipeline, **spec)
         custom().create_namespaced_custom_object(GROUP, VERSION, self.name, "eltjobs", body)
 
     def own_job(self, name: str, pipeline: str = "weather") -> None:

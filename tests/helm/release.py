@@ -16,7 +16,6 @@ from chart.helm import CHART, ROOT, tool
 from e2e.world import Refused, kubectl
 
 NAME = NAMESPACE = "elt-operator"
-USER = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 OF_CHART = "--selector=app.kubernetes.io/name=elt-operator"
 RELEASED = "0.1.0"
 """The newest release: its chart and its image are used as they were."""

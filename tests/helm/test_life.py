@@ -10,8 +10,8 @@ import pytest
 from chart.helm import ROOT
 from e2e.clock import DAILY, HOUR, day, minutes_from_now, now, sleep_until
 from e2e.demo import demo
-from e2e.world import IMAGE, Namespace, Refused, audit_events, ended, kubectl, phase
-from helm.release import NAMESPACE, OF_CHART, RELEASED, RELEASED_CHART, USER, Release, holder, images, pods
+from e2e.world import IMAGE, USER, Namespace, Refused, audit_events, ended, kubectl, phase, scale_operator
+from helm.release import NAMESPACE, RELEASED, RELEASED_CHART, Release, holder, images, pods
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -225,21 +225,14 @@ def test_helm_waits_as_its_page_says(release: Release, namespace: Namespace, tmp
             with pytest.raises(Refused, match=words):
                 apply(runs, timeout)
 
-    scale(0)
+    scale_operator(0)
     fails("works", 10, "works-now.*InProgress")
-    scale(1)
+    scale_operator(1)
     apply("works", 60)
     if release.version == 4:
         assert namespace.get("works-now")["status"]["phase"] == "COMPLETE"
     fails("fails", 60, "fails-now.*Failed")
     namespace.wait("fails-now", phase("ERROR"))
-
-
-def scale(replicas: int) -> None:
-    """Have so many operators at work."""
-    kubectl("scale", f"--namespace={NAMESPACE}", f"deployment/{NAMESPACE}", f"--replicas={replicas}")
-    state = "--for=create" if replicas else "--for=delete"
-    kubectl("wait", f"--namespace={NAMESPACE}", "pod", OF_CHART, state, "--timeout=60s")
 
 
 def test_uninstalled_it_leaves_the_data_and_nothing_hangs(release: Release, namespace: Namespace) -> None:
