@@ -42,7 +42,7 @@ BASE_ENDS = (
 # Where Debian and its descendants keep the certificates of authorities: in the images, and often on the host.
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 RESOLVER = Path("/etc/resolv.conf")
-INDEX_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "UV_DEFAULT_INDEX")
+INDEX_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
 
 # Left behind by tools in the folders that are built from; .dockerignore names the same.
 LEFTOVERS = {"__pycache__", ".meltano", ".mypy_cache", ".ruff_cache"}
@@ -87,7 +87,15 @@ OPERATOR = Image(
     tuple(
         map(
             Path,
-            (".dockerignore", "LICENSE", "README.md", "operator", "pyproject.toml", "requirements/runtime.lock"),
+            (
+                ".dockerignore",
+                "LICENSE",
+                "README.md",
+                "operator",
+                "pyproject.toml",
+                "requirements/build.lock",
+                "requirements/runtime.lock",
+            ),
         )
     ),
     reproducible=True,
@@ -129,7 +137,7 @@ class Host:
     """A file with the authorities that the machine trusts, perhaps one of its own among them."""
     resolver: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Settings of pip and uv: where to get packages from, and how patiently."""
+    """Settings of pip: where to get packages from, and how patiently."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Host":

@@ -178,6 +178,53 @@ def test_the_base_is_another_when_there_is_more_in_it(monkeypatch: pytest.Monkey
 COPIES = re.compile(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", re.MULTILINE)
 
 
+LOCKS = [*sorted((ROOT / "requirements").glob("*.lock")), ROOT / "images" / "elt-demo" / "requirements.lock"]
+
+
+def pip_commands(dockerfile: str) -> list[str]:
+    """Return the commands by which pip puts something into an image, or fetches it for one."""
+    commands = re.split(r"&&|\nRUN ", dockerfile.replace("\\\n", " "))
+    return [command for command in commands if re.search(r"/pip .*\b(install|download)\b", command)]
+
+
+@pytest.mark.parametrize("image", ALL.values(), ids=ALL)
+def test_what_pip_takes_from_an_index_is_held_against_a_hash(image: Image) -> None:
+    for command in pip_commands((ROOT / image.dockerfile).read_text()):
+        assert "--no-index" in command or "--require-hashes" in command
+
+
+def test_no_sources_from_an_index_are_run_to_build_them() -> None:
+    for image in IMAGES.values():
+        for command in pip_commands((ROOT / image.dockerfile).read_text()):
+            assert "--no-index" in command or "--only-binary=:all:" in command
+
+
+def test_meltano_has_no_index() -> None:
+    (command,) = re.findall(
+        r"^RUN (?:.*\\\n)*.*meltano install", (ROOT / IMAGES["elt-demo"].dockerfile).read_text(), re.MULTILINE
+    )
+
+    assert "UV_OFFLINE=1 UV_FIND_LINKS=/wheels" in command
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_lock_has_a_hash_for_each_package(lock: Path) -> None:
+    entries = [entry for entry in re.split(r"\n(?=\S)", lock.read_text()) if not entry.startswith("#")]
+
+    assert entries
+    assert [
+        entry.partition(" ")[0] for entry in entries if not re.search(r"==\S+ .*--hash=sha256:", entry, re.DOTALL)
+    ] == []
+
+
+def test_the_wheel_is_built_by_what_the_tests_are_installed_with() -> None:
+    build, dev = ((ROOT / "requirements" / f"{name}.lock").read_text() for name in ("build", "dev"))
+    versions = re.findall(r"^\S+==\S+", build, re.MULTILINE)
+
+    assert "hatchling" in {version.partition("==")[0] for version in versions}
+    assert [version for version in versions if f"{version} " not in dev] == []
+
+
 @pytest.mark.parametrize("image", ALL.values(), ids=ALL)
 def test_what_an_image_copies_decides_whether_it_is_built(image: Image) -> None:
     dockerfile = (ROOT / image.dockerfile).read_text()
@@ -205,9 +252,8 @@ def test_bytecode_of_a_reproducible_image_looks_at_no_date(image: Image) -> None
     text = (ROOT / image.dockerfile).read_text()
 
     assert text.count("compileall") == text.count(f"PYTHONHASHSEED=0 {build.COMPILE}") == 2
-    # hatchling is installed into the stage that builds, and stays there.
-    commands = re.split(r"&&|\nRUN ", text.replace("\\\n", " "))
-    installed = [command for command in commands if " install " in command and "hatchling" not in command]
+    # What builds the wheel is installed into the stage that builds, and stays there.
+    installed = [command for command in pip_commands(text) if "build.lock" not in command]
     assert [command.count("--no-compile") for command in installed] == [1, 1]
 
 
