@@ -1,55 +1,34 @@
-"""What a run's log tells: its last lines, the line that explains a failure, Meltano's own account of its blocks."""
+"""What a run's log tells: its last lines, the lines that explain a failure, Meltano's own account of its blocks.
 
-import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+A log is foreign text. Nothing here raises, whatever it holds; the time is linear in its length, which is bounded; no
+answer holds a terminal's codes, control characters, or half of a character.
+
+The way to an explanation: text -> lines (`log_lines`: without JSON, times and levels) -> reports (`log_reports`: a line
+with what belongs to it) -> the one that explains. What the formats look like stands in `log_formats`.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from elt_operator.api.job import ERROR_MESSAGE_BYTES, LOG_TAIL_BYTES
+from elt_operator.core import log_formats as formats
+from elt_operator.core import log_lines, log_reports
+from elt_operator.core.log_lines import json_object
+from elt_operator.core.log_reports import Kind, Report
+from elt_operator.core.log_text import CHARACTERS, clean, cut
 
-# Terminal colours and control characters say nothing in a status, and can do harm in the terminal of who reads it.
-_CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+__all__ = ["clean", "explanation", "failed_parts", "tail"]
 
-_SEVERE_LEVELS: Final = frozenset({"critical", "fatal", "error"})
-
-# The last word of a traceback (`psycopg.OperationalError: …`), or a line that calls itself an error.
-_SEVERE_TEXT: Final = re.compile(r"^(?:[\w.]*(?:Error|Exception|Exit|Interrupt)\b|(?i:fatal|critical|error)\b)[^\n]*:")
-
-# Meltano's own lines that say that something failed; what failed stands in a line before them.
-_MELTANO_SUMMARIES: Final = (
-    "Block run completed",
-    "Run completed",
-    "Extractor failed",
-    "Loader failed",
-    "Mappers failed",
-    "Run invocation could not be completed",
-    "Need help fixing this problem",
-    "Join our Slack",
-)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a log; ``level`` is lower case, empty where the line does not say it."""
-
-    text: str
-    level: str = ""
-
-    @property
-    def severe(self) -> bool:
-        """Whether the line reports an error."""
-        return self.level in _SEVERE_LEVELS or bool(_SEVERE_TEXT.match(self.text))
-
-
-def clean(text: str) -> str:
-    """Return ``text`` without terminal colours and control characters."""
-    return _CONTROL.sub("", text)
+_PARTS: Final = 8
+_NAME_LENGTH: Final = 63
+_LARGEST_CODE: Final = 2**31
 
 
 def tail(text: str, limit: int = LOG_TAIL_BYTES) -> str:
     """Return the last whole lines of ``text``, at most ``limit`` bytes; of one longer line, its end."""
-    encoded = clean(text).rstrip("\n").encode()
+    if limit <= 0:
+        return ""
+    encoded = clean(text[-max(CHARACTERS, 4 * limit) :]).rstrip("\n").encode()
     if len(encoded) <= limit:
         return encoded.decode()
     cut = encoded[-limit:]
@@ -57,56 +36,54 @@ def tail(text: str, limit: int = LOG_TAIL_BYTES) -> str:
     return (whole or cut).decode(errors="ignore")
 
 
-def _object(text: str) -> dict[str, Any] | None:
-    """Return a line's JSON object; ``None`` for any other text. Logs are read leniently: nobody promised JSON."""
-    if not text.startswith("{"):
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+def _summary(reports: list[Report]) -> tuple[Report, str]:
+    """Return the last summary, of Meltano's the one that names a role, and the role."""
+    summaries = [report for report in reports if report.kind is Kind.SUMMARY]
+    for report in reversed(summaries):
+        for role in formats.ROLES.values():
+            if report.text.removeprefix("Error: ").startswith(role):
+                return report, role
+    return summaries[-1], ""
 
 
-def _line(text: str) -> Line:
-    """Return one line, taken out of as many layers of JSON as it is wrapped in: a tap's line within Meltano's."""
-    value = _object(text.strip())
-    if value is None:
-        return Line(text.strip())
-    info = value.get("info")
-    fields = info if isinstance(info, dict) else value  # dbt puts level and text below `info`
-    words = next((fields[key] for key in ("event", "message", "msg") if isinstance(fields.get(key), str)), None)
-    if words is None:
-        return Line(text.strip())
-    inner = _line(words)
-    return Line(inner.text, inner.level or str(fields.get("level", "")).lower())
-
-
-def lines(text: str) -> list[Line]:
-    """Return the lines of a log that hold anything."""
-    return [line for raw in clean(text).splitlines() if (line := _line(raw)).text]
+def _said_before(summary: Report, role: str, reports: list[Report]) -> Report | None:
+    """Return what a program said last before ``summary``, without a level: most likely what failed."""
+    earlier = reversed(reports[: reports.index(summary)])
+    said = (report for report in earlier if report.kind is Kind.SAYS and not report.level)
+    return next((report for report in said if report.source.startswith(role)), None)
 
 
 def explanation(text: str) -> str | None:
-    """Return the line that best explains a failure, at most 1 KiB; ``None`` for an empty log.
+    """Return the lines that best explain a failure, at most 1 KiB; ``None`` where the log says nothing.
 
-    The last severe line that is not Meltano's summary of it; else the last summary; else the last line.
+    The last report of an error; else the last one that something failed, with what was said before it; else the last
+    line that says something.
     """
-    read = lines(text)
-    if not read:
+    reports = log_reports.reports(log_lines.lines(text))
+    if not reports:
         return None
-    severe = [line for line in read if line.severe]
-    causes = [line for line in severe if not line.text.removeprefix("Error: ").startswith(_MELTANO_SUMMARIES)]
-    best = (causes or severe or read)[-1].text
-    return best.encode()[:ERROR_MESSAGE_BYTES].decode(errors="ignore")
+    best = max(report.kind for report in reports)
+    if best is not Kind.SUMMARY:
+        return next(report for report in reversed(reports) if report.kind is best).words() or None
+    summary, role = _summary(reports)
+    said = _said_before(summary, role, reports)
+    words = summary.words()
+    before = cut(said.words(), max(ERROR_MESSAGE_BYTES - len(words.encode()) - 1, 0)) if said else ""
+    return f"{before}\n{words}".strip() or None
 
 
-def _blocks(text: str) -> Iterator[dict[str, Any]]:
+def _blocks(text: str) -> Iterator[Mapping[str, Any]]:
     """Yield Meltano's account of each block, as far as it gave one."""
-    for raw in text.splitlines():
-        value = _object(raw.strip())
+    for raw in text[-CHARACTERS:].split("\n"):
+        if '"exit_codes"' not in raw:
+            continue
+        value = json_object(raw.strip())
         if value and value.get("event") == "Block run completed" and isinstance(value.get("exit_codes"), dict):
             yield value["exit_codes"]
+
+
+def _is_code(code: Any) -> bool:
+    return isinstance(code, int) and not isinstance(code, bool) and code != 0 and abs(code) < _LARGEST_CODE
 
 
 def failed_parts(text: str) -> dict[str, int]:
@@ -116,5 +93,6 @@ def failed_parts(text: str) -> dict[str, int]:
     """
     failed: dict[str, int] = {}
     for codes in _blocks(text):
-        failed = {str(part): code for part, code in codes.items() if isinstance(code, int) and code != 0} or failed
+        named = {" ".join(clean(part).split())[:_NAME_LENGTH]: code for part, code in codes.items() if _is_code(code)}
+        failed = dict(list(named.items())[:_PARTS]) or failed
     return failed

@@ -59,6 +59,59 @@ def test_failed_parts_are_those_of_the_last_failed_block() -> None:
 
 
 @pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        pytest.param({"loaders": True, "extractors": False}, {}, id="a truth value is no code"),
+        pytest.param({"loaders": 1.0, "extractors": "1", "mappers": None}, {}, id="nor is another type"),
+        pytest.param({"loaders": 10**18}, {}, id="nor is a number that no system has"),
+        pytest.param({"loaders": -9, "extractors": 0}, {"loaders": -9}, id="a signal"),
+        pytest.param({"load\u001b[31mers\u202e\n": 1}, {"loaders": 1}, id="a name without control characters"),
+        pytest.param({"half \ud83d": 1}, {"half \ufffd": 1}, id="a name without half a character"),
+        pytest.param({"x" * 1000: 1}, {"x" * 63: 1}, id="a name of bounded length"),
+    ],
+)
+def test_failed_parts_are_codes_by_name(codes: dict[str, object], expected: dict[str, int]) -> None:
+    assert log.failed_parts(meltano("Block run completed", "error", exit_codes=codes)) == expected
+
+
+def test_failed_parts_are_few() -> None:
+    codes = {f"part {number}": 1 for number in range(500)}
+    assert len(log.failed_parts(meltano("Block run completed", exit_codes=codes))) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("plain, with\ttabs\nand lines", "plain, with\ttabs\nand lines", id="nothing to do"),
+        pytest.param("\x1b[1;31mred\x1b[0m \x1b[38;2;1;2;3mtext\x1b[m", "red text", id="colours"),
+        pytest.param("\x1b[2K\x1b[1A\x1b[?25lrow", "row", id="the cursor"),
+        pytest.param("\x1b]0;title\x07a\x1b]8;;http://x\x1b\\b\x9d2;x\x9cc", "abc", id="titles and links"),
+        pytest.param("\x1bPq#0;2\x1b\\a\x1b^x\x1b\\b\x1b_y\x9cc", "abc", id="device strings"),
+        pytest.param("\x1b(Ba\x1b)0b\x1b7c\x1bMd\x1b", "abcd", id="character sets, single codes"),
+        pytest.param("\x9b31mred\x9b0m\x85", "red", id="C1"),
+        pytest.param("\x1b]0;never ended\nError: disk full", "0;never ended\nError: disk full", id="no end: no loss"),
+        pytest.param(" 10%\r 20%\r100%\r\ndone\r\n", "100%\ndone\n", id="a progress bar"),
+        pytest.param("50%\r", "50%", id="a progress bar that has not gone on"),
+        pytest.param("E\0r\0r\0o\0r\0:\0 disk\b full", "Error: disk full", id="UTF-16 by accident, backspaces"),
+        pytest.param("a\u202eb\u2066c\u200fd\u061ce\u200bf\ufeffg", "abcdefg", id="unseen characters"),
+        pytest.param(r'{"m": "\u001b[31mred\u001b[0m \u009b1m\u202e\u0007"}', '{"m": "red "}', id="as escapes of JSON"),
+        pytest.param("\ud83d\ude00 and \ud83d", "\U0001f600 and \ufffd", id="halves of characters"),
+    ],
+)
+def test_a_clean_text_is_what_a_terminal_shows(text: str, expected: str) -> None:
+    assert log.clean(text) == expected
+
+
+def test_an_explanation_fits_with_its_cause() -> None:
+    text = (
+        'Exception in thread "main" a.B: ' + "x" * 5_000 + "\n\tat a.B.c(B.java:1)\nCaused by: d.E: the disk is full\n"
+    )
+    explained = log.explanation(text) or ""
+    assert explained.endswith("\nCaused by: d.E: the disk is full")
+    assert len(explained.encode()) <= 1024
+
+
+@pytest.mark.parametrize(
     ("text", "limit", "expected"),
     [
         pytest.param("one\ntwo\n", 100, "one\ntwo", id="short enough"),

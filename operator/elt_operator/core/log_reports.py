@@ -1,0 +1,277 @@
+"""What a log reports: lines put together with what belongs to them, and what each is worth as an explanation."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+from elt_operator.api.job import ERROR_MESSAGE_BYTES
+from elt_operator.core import log_formats as formats
+from elt_operator.core.log_lines import KEPT, LOOKED_AT, Line
+from elt_operator.core.log_text import cut
+
+_MORE: Final = 4
+"""Lines that an explanation may have beside the first."""
+_PARAGRAPHS: Final = 6
+
+
+class Kind(IntEnum):
+    """What a report is worth as an explanation."""
+
+    NOISE = 0
+    SAYS = 1
+    SUMMARY = 2
+    CAUSE = 3
+
+
+@dataclass
+class Report:
+    """A line, and what belongs to it."""
+
+    text: str
+    kind: Kind
+    level: str = ""
+    source: str = ""
+    more: list[str] = field(default_factory=list)
+    causes: list[str] = field(default_factory=list)
+    context: str = ""
+    """What the program itself said of the exception."""
+    caused_by: "Report | None" = None
+    """The exception that this one followed from."""
+    raised: bool = False
+    """Whether it is an exception that came with its stack."""
+
+    @property
+    def vague(self) -> bool:
+        """Whether it says nothing without the lines that follow, and none has followed."""
+        return self.kind is Kind.CAUSE and bool(formats.VAGUE.match(self.text[:LOOKED_AT]))
+
+    def words(self) -> str:
+        """Return it for a person, at most 1 KiB; where not all fits, what explains most."""
+        first = self
+        while first.caused_by:
+            first = first.caused_by
+        cause = self.causes[-1] if self.causes else first.text if first is not self else ""
+        head = cut(self.text, ERROR_MESSAGE_BYTES * 3 // 4 if cause else ERROR_MESSAGE_BYTES)
+        kept = [head]
+        for line in (f"Caused by: {cause}" if cause else "", self.context, *self.more):
+            known = "\n".join(kept)
+            message = line if line in self.more else line.removeprefix("Caused by: ").partition(": ")[2] or line
+            if line and message not in known and len(f"{known}\n{line}".encode()) <= ERROR_MESSAGE_BYTES:
+                kept.append(line)
+        return "\n".join(line for line in (self.context, head, *self.more, f"Caused by: {cause}") if line in kept)
+
+
+def _only_sums_up(text: str) -> bool:
+    """Return whether a line says that something failed, but not why."""
+    if formats.SUMMARY.match(text[:LOOKED_AT]):
+        return True
+    if len(text) > formats.SHORT or not formats.SUMMARY_WORDS.search(text):
+        return False
+    return bool(formats.SHORT_SUMMARY.match(text))
+
+
+def kind_of(line: Line, text: str) -> Kind:
+    """Return what a line is worth by itself."""
+    start = text[:LOOKED_AT]
+    if line.level in {"warning", "info"}:
+        return Kind.NOISE if formats.NOISE.match(start) else Kind.SAYS
+    if _only_sums_up(text):
+        return Kind.SUMMARY
+    if line.level == "error":
+        return Kind.CAUSE
+    if formats.HARMLESS.match(start):
+        return Kind.SAYS
+    if formats.SEVERE.match(start) or formats.TROUBLE.search(start):
+        return Kind.CAUSE
+    return Kind.NOISE if formats.NOISE.match(start) else Kind.SAYS
+
+
+@dataclass
+class _Reader:
+    """Puts together what one program said."""
+
+    reports: list[Report] = field(default_factory=list)
+    in_traceback: bool = False
+    headed_traceback: bool = False
+    in_stack: bool = False
+    muted: bool = False
+    after_blank: bool = False
+    expects_cause: bool = False
+    chained: bool | None = None
+    """Whether the last exception caused the next; ``None`` where they have nothing to do with each other."""
+    context: str = ""
+
+    @property
+    def last(self) -> Report | None:
+        """The report that lines may belong to."""
+        return self.reports[-1] if self.reports else None
+
+    def take(self, line: Line) -> None:
+        """Take the next line."""
+        text = formats.PADDING.sub("  ", line.text.strip())
+        if not text:
+            self.after_blank = True
+            return
+        if self._passed_over(line, text):
+            return
+        raised = self.in_traceback and line.headed is self.headed_traceback and self._may_be_raised(line.text)
+        self.in_traceback = False
+        if raised:
+            self._begin(Report(text, self._kind_of_raised(text), "error", line.source, raised=True))
+        elif not self._belongs(line, text):
+            self._begin(Report(text, kind_of(line, text), line.level, line.source))
+        self.after_blank = False
+
+    def _may_be_raised(self, text: str) -> bool:
+        """Return whether the first line below a stack of Python's is the exception: it may have any name."""
+        if text[0].isspace() or not formats.RAISED.match(text[:LOOKED_AT]):
+            return False
+        return not (self.after_blank and formats.NOISE.match(text[:LOOKED_AT]))
+
+    def _kind_of_raised(self, text: str) -> Kind:
+        return Kind.SUMMARY if _only_sums_up(text) else Kind.CAUSE
+
+    def _begin(self, report: Report) -> None:
+        if self.chained is not None and self.last and report.raised:
+            report.caused_by = self.last if self.chained and self.last.kind is Kind.CAUSE else None
+        report.context = self.context if report.raised else ""
+        self.chained, self.context, self.expects_cause = None, "", False
+        self.reports.append(report)
+
+    def _passed_over(self, line: Line, text: str) -> bool:
+        """Return whether the line only tells where in a program something happened, or decorates."""
+        return (
+            self._of_a_broken_logger(text)
+            or self._of_a_traceback(line, text)
+            or self._of_a_stack(line, text)
+            or bool(formats.DECORATION.match(text[:LOOKED_AT]))
+        )
+
+    def _of_a_broken_logger(self, text: str) -> bool:
+        """Return whether Python's logging only tells that it could not write a line."""
+        muted = self.muted or text in {formats.LOGGING_ERROR, formats.LOGGING_ERROR_GOES_ON}
+        if muted and not self.muted and text == formats.LOGGING_ERROR_GOES_ON and self.last and self.last.raised:
+            self.last.kind = Kind.NOISE  # the log begins in the middle
+        self.muted = muted and not text.startswith(formats.LOGGING_ERROR_END)
+        return muted
+
+    def _of_a_traceback(self, line: Line, text: str) -> bool:
+        start = text[:LOOKED_AT]
+        if formats.TRACEBACK.match(start):
+            self._enter_traceback(line, text)
+        elif self.in_traceback and (line.text[0].isspace() or text[0] in formats.FRAMES_OF_RICH):
+            return True
+        elif formats.PYTHON_FRAME.match(start):
+            self.in_traceback, self.headed_traceback = True, line.headed
+        elif text in formats.CHAINS:
+            self.chained = formats.CHAINS[text]
+        else:
+            return False
+        return True
+
+    def _of_a_stack(self, line: Line, text: str) -> bool:
+        start = line.text[:LOOKED_AT]
+        self.in_stack = bool(formats.STACK.match(text[:LOOKED_AT])) or (
+            self.in_stack and bool(formats.STACK_LINE.match(start))
+        )
+        if self.in_stack or not formats.FRAME.match(start):
+            return self.in_stack
+        self._frame(line)
+        return True
+
+    def _enter_traceback(self, line: Line, text: str) -> None:
+        before = text.partition("Traceback (most")[0].strip(" |+╭─:")
+        if formats.SEVERE.match(before[:LOOKED_AT]) or line.level == "error":
+            self._begin(Report(before, Kind.SUMMARY, line.level, line.source))
+        last = self.last
+        if last and last.level == "error" and not last.raised and not self.after_blank and not last.more:
+            self.context = last.text
+        self.in_traceback, self.headed_traceback = True, line.headed
+
+    def _frame(self, line: Line) -> None:
+        """Take a line of a stack, which makes what stands above it an exception."""
+        if not (last := self.last) or last.raised or last.level in {"warning", "info"}:
+            return
+        last.raised = True
+        if last.kind is Kind.SAYS and self._was_a_message():
+            return
+        before = self.reports[-2] if len(self.reports) > 1 else None
+        if before and before.level == "error" and not before.raised:
+            last.context = before.text
+        of_a_logger = line.text.startswith("\tat") and before and before.level in {"warning", "info"}
+        if of_a_logger and not last.level and not last.text.startswith("Exception in thread"):
+            last.kind = Kind.SAYS  # Java's loggers write the stack of what they have told below it
+        elif last.kind is not Kind.SUMMARY:
+            last.kind = Kind.CAUSE
+
+    def _was_a_message(self) -> bool:
+        """Return whether the last lines belong to an exception's message of several paragraphs, and enter them."""
+        for distance, report in enumerate(self.reports[: -_PARAGRAPHS - 1 : -1]):
+            if report.kind is Kind.CAUSE:
+                if report.raised or report.level:
+                    return False
+                report.raised = True
+                report.more += [later.text for later in self.reports[len(self.reports) - distance :]]
+                report.more = report.more[:_MORE]
+                return True
+        return False
+
+    def _belongs(self, line: Line, text: str) -> bool:
+        """Return whether the line belongs to the report above it, and enter it there."""
+        last = self.last
+        if not last or (line.level and line.level != last.level):
+            return False
+        if found := formats.CAUSED_BY.match(line.text[:KEPT]):
+            return self._cause(last, found["cause"].strip())
+        if self.expects_cause and (line.text[0].isspace() or not last.causes):
+            last.causes.append(text.partition(": ")[2] if text[0].isdigit() else text)
+            return True
+        if last.kind is not Kind.CAUSE or not self._continues(last, line, text):
+            return False
+        if len(last.more) < _MORE:
+            last.more.append(text)
+        return True
+
+    def _continues(self, last: Report, line: Line, text: str) -> bool:
+        """Return whether the line goes on with what ``last`` began: by its form, or since ``last`` asks for more."""
+        alone = kind_of(line, text)
+        follows = not line.headed and not self.after_blank
+        asked = last.vague and not last.more and not line.headed
+        if alone is Kind.NOISE:
+            return False
+        if line.text[0].isspace() or formats.CONTINUES.match(text[:LOOKED_AT]):
+            return True
+        if line.inner:
+            return alone is not Kind.CAUSE or last.vague
+        if asked:
+            return alone is not Kind.SUMMARY
+        if not follows or not (last.vague or last.raised):
+            return False
+        return alone is Kind.SAYS or (last.vague and not formats.SEVERE.match(text[:LOOKED_AT]))
+
+    def _cause(self, last: Report, cause: str) -> bool:
+        if last.kind is not Kind.CAUSE:
+            if not cause:
+                return False
+            self._begin(Report(f"Caused by: {cause}", Kind.CAUSE, last.level, last.source, raised=True))
+            return True
+        self.expects_cause = not cause
+        if cause:
+            last.causes.append(cause)
+        if cause.endswith("Traceback (most recent call last):"):
+            last.causes[-1] = cause.partition(": Traceback")[0]
+            self.in_traceback, self.headed_traceback = True, False
+        return True
+
+
+def reports(lines: Iterable[Line]) -> list[Report]:
+    """Return what ``lines`` report, in the order in which it begins; each program's lines are taken by themselves."""
+    readers: dict[str, _Reader] = {}
+    found: list[Report] = []
+    for line in lines:
+        reader = readers.setdefault(line.source, _Reader())
+        before = len(reader.reports)
+        reader.take(line)
+        found += reader.reports[before:]
+    return found
