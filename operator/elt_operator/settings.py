@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """TCP port of /livez, /readyz and /metrics on all addresses; 0: none."""
 
-    pipeline_metrics: bool = True
+    pipeline_metrics: bool = False
     """Whether there is a metric for each Pipeline: when a Job of it last succeeded."""
 
     lease_namespace: str = ""

@@ -12,6 +12,7 @@ from elt_operator.core.situation import (
     Finish,
     Job,
     Key,
+    OtherContainer,
     Pipeline,
     Pod,
     Run,
@@ -94,7 +95,12 @@ def an_end(exit_code: int = 0, *, reason: str = "", message: str = "") -> Ended:
 def a_pod(run: int = 1, *, ended: Ended | None = None, phase: str = "", number: int = 1, **fields: Any) -> Pod:
     if not phase and ended:
         phase = "Succeeded" if ended.exit_code == 0 else "Failed"
-    defaults = {"created": at(number), "started": at(number + 1) if phase in {"", "Running"} and not ended else None}
+    defaults = {
+        "created": at(number),
+        "started": at(number + 1) if phase in {"", "Running"} or ended else None,
+        "run_uid": f"run-{run}-uid",
+        "begun": phase in {"", "Running"} or ended is not None,
+    }
     return Pod(
         key=KEY,
         name=f"{KEY.pipeline}-r{run}-{number}",
@@ -106,7 +112,14 @@ def a_pod(run: int = 1, *, ended: Ended | None = None, phase: str = "", number: 
     )
 
 
-def a_cron_job(*, owner_uid: str = "pipeline-uid", deleting: bool = False, **said: Any) -> CronJob:
+def another(name: str = "proxy", *, running: bool = True, exit_code: int | None = None, **said: Any) -> OtherContainer:
+    """A container that a webhook has added to a pod."""
+    return OtherContainer(name, said.pop("prepares", False), running and exit_code is None, exit_code, **said)
+
+
+def a_cron_job(
+    *, owner_uid: str = "pipeline-uid", deleting: bool = False, left_behind: bool = False, **said: Any
+) -> CronJob:
     """The CronJob of a Pipeline whose schedule is ``*/10 * * * *``, in force since the start."""
     timetable: dict[str, Any] = {
         "schedule": "*/10 * * * *",
@@ -117,13 +130,15 @@ def a_cron_job(*, owner_uid: str = "pipeline-uid", deleting: bool = False, **sai
         "agreed": "*/10 * * * * UTC",
         "since": at(0),
     }
-    return CronJob(KEY, "cron-job-uid", owner_uid, deleting, Timetable(**{**timetable, **said}))
+    return CronJob(KEY, "cron-job-uid", owner_uid, deleting, Timetable(**{**timetable, **said}), left_behind)
 
 
-def a_slot(time: float | None = 600, *, name: str = "weather-1", since: float = 0, deleting: bool = False) -> Slot:
-    """A slot of the time ``at(time)``; of none when it was made by hand."""
+def a_slot(time: float | None = 600, *, name: str = "weather-1", since: float = 0, **fields: Any) -> Slot:
+    """A slot of the time ``at(time)``; of none when it was made by hand. The CronJob of ``a_cron_job`` owns it."""
     moment = None if time is None else at(time)
-    return Slot(KEY, name, f"{name}-uid", at((time or 0) + 1), deleting, moment, at(since))
+    defaults = {"deleting": False, "cron_job_uid": "cron-job-uid"}
+    named = {"key": KEY, "name": name, "uid": f"{name}-uid", "created": at((time or 0) + 1)}
+    return Slot(**{**named, **defaults, **fields}, time=moment, since=at(since))
 
 
 def a_situation(*jobs: Job, now: float = 30, pipeline: Pipeline | None = None, **known: Any) -> Situation:

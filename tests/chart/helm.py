@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "elt-operator"
 VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
-OLDEST_KUBERNETES = "1.32.0"
+OLDEST_KUBERNETES = "1.34.0"
 NAMESPACE = "elt-operator"
 
 Manifest = dict[str, Any]

@@ -6,23 +6,13 @@ import re
 import promql_parser
 import pytest
 
+from builders.metrics import queried_metrics
 from chart.helm import CHART, objects, of_kind, rendered
 
-METRICS = {
-    "elt_operator_api_requests_total",
-    "elt_operator_jobs",
-    "elt_operator_jobs_ended_total",
-    "elt_operator_leader",
-    "elt_operator_pipeline_last_success_timestamp_seconds",
-    "elt_operator_queue_depth",
-    "elt_operator_queue_oldest_seconds",
-    "elt_operator_queue_wait_seconds_bucket",
-    "elt_operator_reconcile_seconds_bucket",
-    "elt_operator_run_duration_seconds_bucket",
-    "elt_operator_slots_skipped_total",
-    "elt_operator_watch_restarts_total",
-}
+METRICS = queried_metrics()
 DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text())
+NAMED = "--set=settings.pipelineMetrics=true"
+"""Without it there are no metrics of single Pipelines."""
 SHOWN = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
@@ -47,14 +37,14 @@ def test_the_dashboard_shows_each_metric() -> None:
 
 
 def test_an_alert_can_be_evaluated() -> None:
-    for name, expression in alerts("--set=prometheusRule.staleSeconds=90000").items():
+    for name, expression in alerts("--set=prometheusRule.staleSeconds=90000", NAMED).items():
         promql_parser.parse(expression)
         assert metrics_of(expression) <= METRICS, name
 
 
 @pytest.mark.parametrize(("seconds", "there"), [(0, False), (90_000, True)])
 def test_the_alert_on_stale_pipelines_is_an_option(seconds: int, there: bool) -> None:
-    assert ("EltPipelineStale" in alerts(f"--set=prometheusRule.staleSeconds={seconds}")) is there
+    assert ("EltPipelineStale" in alerts(f"--set=prometheusRule.staleSeconds={seconds}", NAMED)) is there
 
 
 def test_grafana_gets_the_dashboard_as_it_is() -> None:

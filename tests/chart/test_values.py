@@ -62,3 +62,9 @@ def test_a_misspelt_name_is_refused(table: str, version: int) -> None:
 )
 def test_a_wrong_value_is_refused_with_its_path(argument: str, path: str) -> None:
     assert f"'{path}'" in refusal(argument)
+
+
+def test_an_alert_that_could_never_fire_is_refused_in_words() -> None:
+    said = refusal('prometheusRule={"enabled":true,"staleSeconds":60}')
+
+    assert "prometheusRule.staleSeconds needs settings.pipelineMetrics: true" in said

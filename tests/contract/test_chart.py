@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from elt_operator.kube.proxies import proxy_for
 from elt_operator.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,3 +93,20 @@ def test_a_setting_is_documented_with_its_variable(name: str) -> None:
     variable = "ELT_OPERATOR_" + re.sub(r"([A-Z])", r"_\1", name).upper()
 
     assert f"| `{variable}` | `settings.{name}` | " in INSTALL
+
+
+@pytest.mark.parametrize(
+    ("server", "proxy"),
+    [
+        pytest.param("https://10.96.0.1:443", None, id="as a pod is told of the API server"),
+        pytest.param("https://kubernetes.default.svc", None, id="by its name"),
+        pytest.param("https://api.example.com:6443", "http://proxy.example.com:3128", id="one elsewhere"),
+    ],
+)
+def test_the_proxy_of_the_example_is_not_between_the_operator_and_its_own_cluster(
+    server: str, proxy: str | None
+) -> None:
+    given = yaml.safe_load((CHART / "ci" / "proxy-values.yaml").read_text())["env"]
+    variables = {entry["name"].lower().removesuffix("_proxy"): entry["value"] for entry in given}
+
+    assert proxy_for(server, variables) == proxy

@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from elt_operator.api import crd
+from fakes.admission import complaints
 
-CRDS = Path(__file__).resolve().parents[2] / "crds"
+ROOT = Path(__file__).resolve().parents[2]
+CRDS = ROOT / "crds"
 LARGEST_BYTES = 200 * 1024
 
 
@@ -75,3 +77,14 @@ def test_each_rule_helps_who_breaks_it(path: str, node: dict[str, Any]) -> None:
 def test_the_files_are_yaml() -> None:
     for path in CRDS.glob("*.yaml"):
         assert yaml.safe_load(path.read_text())["kind"] == "CustomResourceDefinition"
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.glob("manifests/samples/**/*.yaml"), *ROOT.glob("demo/**/*.yaml")]),
+    ids=lambda path: path.name,
+)
+def test_our_own_examples_break_no_rule(path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text()):
+        if (manifest or {}).get("apiVersion") == "elt-operator.io/v1alpha1":
+            assert complaints(manifest) == []

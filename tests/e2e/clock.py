@@ -19,6 +19,14 @@ def day(number: int) -> datetime:
     return today + timedelta(days=number + (today <= now()))
 
 
+_BEFORE_THE_TESTS = now().replace(second=0, microsecond=0) - timedelta(minutes=30)
+
+
+def lately(number: int) -> datetime:
+    """Return one of the moments that have just passed, from 0: a slot is for a time that has come."""
+    return _BEFORE_THE_TESTS + timedelta(minutes=number)
+
+
 def text(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -14,16 +14,25 @@ from kubernetes import watch
 from e2e.endings import Ending
 from e2e.world import Body, Namespace, batch, core, plain
 
-KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels",
-        "annotations", "ownerReferences")  # fmt: skip
+KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp",
+        "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences")  # fmt: skip
+KEPT_OF_SPEC = {"suspend", "nodeName", "backoffLimit", "activeDeadlineSeconds"}
+KEPT_OF_CONTAINER = {"name", "image", "command"}
 ADDRESSES = {"hostIP", "hostIPs", "podIP", "podIPs"}
 
 
 def trimmed(body: Body) -> Body:
     """Return what decisions may look at."""
+    containers = [
+        {name: value for name, value in container.items() if name in KEPT_OF_CONTAINER}
+        for container in body["spec"].get("containers", [])
+    ]
     return {
         "metadata": {name: value for name, value in body["metadata"].items() if name in KEPT},
-        "spec": {name: value for name, value in body["spec"].items() if name in {"suspend", "nodeName"}},
+        "spec": {
+            **{name: value for name, value in body["spec"].items() if name in KEPT_OF_SPEC},
+            **({"containers": containers} if containers else {}),
+        },
         "status": {name: value for name, value in body["status"].items() if name not in ADDRESSES},
     }
 

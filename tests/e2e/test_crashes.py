@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from e2e.clock import DAILY, day, text
+from e2e.clock import DAILY, lately, text
 from e2e.endings import ENDINGS, under_way
 from e2e.fault_proxy import ANSWERED, BEFORE, STORED, FaultProxy
 from e2e.world import Body, Namespace, Operator, api, ended, kubectl, message, phase, reason
@@ -107,12 +107,12 @@ def prune(namespace: Namespace) -> None:
 def schedule(namespace: Namespace) -> None:
     """A schedule is put in place, makes a Job, changes, makes no Job of another slot, and goes."""
     namespace.pipeline(schedule=DAILY)
-    first = namespace.slot(day(0))
+    first = namespace.slot(lately(0))
     namespace.wait(first, ended, 90)
     namespace.until(lambda: namespace.slots() == [])
     namespace.pipeline(schedule=DAILY, suspend=True)
     namespace.until(lambda: bool((namespace.cron_job() or {}).get("spec", {}).get("suspend")))
-    namespace.slot(day(1))
+    namespace.slot(lately(1))
     namespace.until(lambda: namespace.slots() == [])
     namespace.pipeline()
     namespace.until(lambda: namespace.cron_jobs() == [])
@@ -120,7 +120,7 @@ def schedule(namespace: Namespace) -> None:
     assert [job["metadata"]["name"] for job in namespace.jobs()] == [first]
     assert [run["metadata"]["name"] for run in namespace.runs()] == ["weather-r1"]
     status = namespace.get("weather", "eltpipelines")["status"]
-    assert (status["skippedSlots"], status["lastScheduleTime"]) == (1, text(day(1)))
+    assert (status["skippedSlots"], status["lastScheduleTime"]) == (1, text(lately(1)))
 
 
 FLOWS = {

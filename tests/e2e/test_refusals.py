@@ -1,30 +1,21 @@
 """Wrong manifests are refused by the API server, with the field's path and words that help."""
 
+import json
 from typing import Any
 
 import pytest
 import yaml
 
+from e2e.refused import ACCEPTED, REFUSED, job, pipeline
 from e2e.world import Namespace, Refused, ended, kubectl
 
-GOOD = {"image": "elt:1", "command": ["true"]}
 LONG = "a" * 53
-
-
-def pipeline(name: str = "weather", **spec: Any) -> dict[str, Any]:
-    api_version = "elt-operator.io/v1alpha1"
-    return {"apiVersion": api_version, "kind": "Pipeline", "metadata": {"name": name}, "spec": {**GOOD, **spec}}
-
-
-def job(name: str = "job-1", **spec: Any) -> dict[str, Any]:
-    what = {"pipelineName": "weather", **spec}
-    return {"apiVersion": "elt-operator.io/v1alpha1", "kind": "Job", "metadata": {"name": name}, "spec": what}
 
 
 @pytest.mark.parametrize(
     ("manifest", "path", "words"),
     [
-        pytest.param(pipeline(script="true"), "spec", "exactly one of `actions`, `script`", id="two ways"),
+        pytest.param(pipeline(command=["x"], script="x"), "spec", "exactly one of `actions`, `script`", id="two ways"),
         pytest.param(pipeline(command=None), "spec", "exactly one of `actions`, `script` and `command`", id="no way"),
         pytest.param(pipeline(image=None), "spec.image", "Required value", id="no image"),
         pytest.param(pipeline(polcy="x"), "spec.polcy", "unknown field", id="unknown field"),
@@ -99,6 +90,24 @@ def test_is_refused(shared_namespace: Namespace, manifest: dict[str, Any], path:
     assert words in str(refusal.value)
 
 
+@pytest.mark.parametrize(("manifest", "path", "words"), [pytest.param(*row, id=name) for name, row in REFUSED.items()])
+def test_is_refused_by_a_rule(shared_namespace: Namespace, manifest: dict[str, Any], path: str, words: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        kubectl(
+            "create", "--dry-run=server", f"--namespace={shared_namespace.name}", "-f", "-", stdin=json.dumps(manifest)
+        )  # fmt: skip
+
+    assert path in str(refusal.value)
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("manifest", [pytest.param(manifest, id=name) for name, manifest in ACCEPTED.items()])
+def test_is_accepted(shared_namespace: Namespace, manifest: dict[str, Any]) -> None:
+    kubectl(
+        "create", "--dry-run=server", f"--namespace={shared_namespace.name}", "-f", "-", stdin=json.dumps(manifest)
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [
@@ -144,3 +153,43 @@ def test_a_job_that_has_ended_cannot_be_stopped(namespace: Namespace) -> None:
         )
 
     kubectl("label", "eltjob", "job-1", f"--namespace={namespace.name}", "kept=yes")  # all else can be
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"phase": "QUEUED"}, id="phase"),
+        pytest.param({"phase": "ERROR", "reason": "Forged"}, id="another end"),
+        pytest.param({"exitCode": 3}, id="exit code"),
+        pytest.param({"endTime": "2026-01-01T00:00:00Z"}, id="time"),
+        pytest.param({"conditions": []}, id="conditions"),
+        pytest.param({"logTail": "forged"}, id="log"),
+        pytest.param(None, id="the whole status"),
+    ],
+)
+def test_the_end_of_a_job_cannot_be_changed(ended_job: Namespace, change: dict[str, Any] | None) -> None:
+    before = ended_job.get("job-1")["status"]
+
+    with pytest.raises(Refused, match=r"status: Forbidden: the Job has ended, so its status cannot change any more"):
+        patch_status(ended_job, change)
+
+    patch_status(ended_job, before)  # the same again is none
+    assert ended_job.get("job-1")["status"] == before
+
+
+@pytest.fixture(scope="module")
+def ended_job(shared_namespace: Namespace) -> Namespace:
+    """A namespace with a Job that has ended, by the word of its status: no operator looks at it any more."""
+    shared_namespace.apply(job("job-1", pipelineName="nothing-there"))
+    told = {"phase": "COMPLETE", "reason": "Completed", "exitCode": 0, "endTime": "2026-01-02T00:00:00Z"}
+    condition = {"type": "Succeeded", "status": "True", "reason": "Completed", "message": "It ended."}
+    told["conditions"] = [{**condition, "lastTransitionTime": "2026-01-02T00:00:00Z"}]
+    patch_status(shared_namespace, told)
+    return shared_namespace
+
+
+def patch_status(namespace: Namespace, status: dict[str, Any] | None) -> None:
+    kubectl(
+        "patch", "eltjob", "job-1", f"--namespace={namespace.name}", "--subresource=status", "--type=merge",
+        f"--patch={json.dumps({'status': status})}",
+    )  # fmt: skip

@@ -1,8 +1,9 @@
 """What a run gets: environment, arguments, files, secrets; and what it must not get."""
 
+import base64
 import json
 
-from e2e.world import IMAGE, Namespace
+from e2e.world import IMAGE, Body, Namespace, ended, kubectl
 
 SHOW = ["python3", "-c", "import json, os, sys; print(json.dumps([dict(os.environ), sys.argv[1:]]))"]
 
@@ -104,17 +105,33 @@ def test_volumes_are_where_they_should_be(namespace: Namespace) -> None:
     assert pod["metadata"]["labels"]["team"] == "data"
 
 
+PASSWORD: Body = {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "warehouse", "key": "password"}}}
+KEYSTORE = b"canary-4711\0rest"
+
+
 def test_no_secret_value_is_written_anywhere(namespace: Namespace) -> None:
+    """Container runtimes quote variables, and arguments in which variables were replaced, when they cannot start."""
     namespace.apply(SOURCES)
-    namespace.pipeline(
-        script="exit 3",
-        env=[{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "warehouse", "key": "password"}}}],
-    )
+    data = {"STORE": base64.b64encode(KEYSTORE).decode()}
+    namespace.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keystore"}, "data": data})
+    ways: dict[str, Body] = {
+        "failed": {"script": "exit 3", "env": [PASSWORD]},
+        "variable": {"command": ["true"], "envFrom": [{"secretRef": {"name": "keystore"}}]},
+        "command": {"command": ["$(PASSWORD)"], "env": [PASSWORD]},
+        "path": {"command": ["/opt/$(PASSWORD)/load"], "env": [PASSWORD]},
+    }
+    for name, spec in ways.items():
+        namespace.pipeline(name, pendingTimeoutSeconds=8, **spec)
+        namespace.job(f"{name}-1", name)
 
-    namespace.run()
+    reasons = {name: namespace.wait(f"{name}-1", ended)["status"]["reason"] for name in ways}
 
-    written = json.dumps([namespace.jobs(), namespace.runs(), namespace.pods()])
+    assert reasons == {"failed": "ApplicationError", **dict.fromkeys(list(ways)[1:], "StartError")}
+    told = [namespace.events(f"{name}-1") for name in ways]
+    written = json.dumps([namespace.jobs(), namespace.runs(), told])
+    assert "null" in written, "the kind of trouble is told"
     assert "canary-4711" not in written
+    assert "canary-4711" not in kubectl("logs", "--namespace=elt-operator", "deployment/elt-operator", "--since=2m")
 
 
 def test_a_run_has_no_token_and_few_rights(namespace: Namespace) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from e2e.clock import DAILY, day, minutes_from_now, now, sleep_until, text
+from e2e.clock import DAILY, day, lately, minutes_from_now, now, sleep_until, text
 from e2e.world import Body, Namespace, Operator, Refused, batch, ended, kubectl, reason
 
 TIMES = 'echo "at ${ELT_SCHEDULED_TIME-} from ${ELT_INTERVAL_START-} to ${ELT_INTERVAL_END-}"'
@@ -51,7 +51,7 @@ def test_a_wrong_schedule_is_told_and_harms_nobody_and_a_fix_heals_it(namespace:
 
     wrong, right = wait_for(namespace, "InvalidSchedule", "wrong"), wait_for(namespace, "Accepted", "right")
 
-    assert 'spec.schedule "0 6 * * MON#1": day-of-week "MON#1": the n-th weekday cannot be told' in message(wrong)
+    assert 'spec.schedule "0 6 * * MON#1": day-of-week "MON#1": "#" (n-th weekday) is not supported' in message(wrong)
     assert {one["type"]: one["status"] for one in wrong["status"]["conditions"]} == {
         "Ready": "False",
         "Stalled": "True",
@@ -114,7 +114,7 @@ def test_a_strangers_cron_job_is_left_alone(namespace: Namespace) -> None:
 
 def test_a_suspended_schedule_starts_nothing_and_keeps_its_history(namespace: Namespace) -> None:
     namespace.pipeline(schedule=DAILY)
-    first = namespace.slot(day(0))
+    first = namespace.slot(lately(0))
     namespace.wait(first, ended)
 
     namespace.pipeline(schedule=DAILY, suspend=True)
@@ -124,9 +124,10 @@ def test_a_suspended_schedule_starts_nothing_and_keeps_its_history(namespace: Na
     assert "nextScheduleTime" not in paused["status"]
     assert paused["status"]["lastScheduleTime"]
     assert namespace.run("by-hand")["status"]["phase"] == "COMPLETE"
-    namespace.slot(day(1))
+    namespace.slot(lately(1))
     namespace.until(lambda: namespace.slots() == [])
-    wait_until_told(namespace, f"The slot of {text(day(1))} became no Job: the schedule is suspended (spec.suspend).")
+    because = "the schedule is suspended (spec.suspend)"
+    wait_until_told(namespace, f"Skipped the run scheduled for {text(lately(1))}: {because}.")
 
     namespace.pipeline(schedule=DAILY)
     resumed = wait_for(namespace, "Accepted")
@@ -140,9 +141,9 @@ def test_a_suspended_schedule_starts_nothing_and_keeps_its_history(namespace: Na
 def test_a_slot_becomes_a_job_that_knows_its_interval(namespace: Namespace) -> None:
     namespace.pipeline(script=TIMES, schedule=DAILY)
 
-    name = namespace.slot(day(0))
+    name = namespace.slot(lately(0))
 
-    job, moment, before = namespace.wait(name, ended), text(day(0)), text(day(-1))
+    job, moment, before = namespace.wait(name, ended), text(lately(0)), text(day(-1))
     assert (job["status"]["phase"], job["status"]["logTail"]) == ("COMPLETE", f"at {moment} from {before} to {moment}")
     assert job["spec"]["trigger"] == {
         "type": "Schedule",
@@ -175,7 +176,7 @@ def test_a_job_by_hand_may_name_its_interval(namespace: Namespace) -> None:
     job = namespace.run(trigger=interval)
 
     assert job["status"]["logTail"] == "at  from 2026-02-01T00:00:00Z to 2026-02-28T23:00:00Z"
-    with pytest.raises(Refused, match=r"trigger.intervalStart: Invalid value: .*the start is before the end"):
+    with pytest.raises(Refused, match=r"trigger.intervalStart: Invalid value: .*the start before the end"):
         namespace.apply(
             {
                 "apiVersion": "elt-operator.io/v1alpha1",
@@ -190,15 +191,15 @@ def test_a_slow_pipeline_does_not_pile_up(namespace: Namespace) -> None:
     namespace.leftovers_allowed = True
     namespace.pipeline(script="sleep 300", schedule=DAILY, pod={"terminationGracePeriodSeconds": 1})
 
-    first, second, *_ = (at_rest(namespace, day(number)) for number in range(4))
+    first, second, *_ = (at_rest(namespace, lately(number)) for number in range(4))
 
     assert namespace.get(first)["status"]["phase"] == "RUNNING"
     assert namespace.wait(second, reason("PipelineBusy"))["status"]["phase"] == "QUEUED"
     assert {job["metadata"]["name"] for job in namespace.jobs()} == {first, second}
     pipeline = namespace.wait("weather", lambda body: body["status"].get("skippedSlots") == 2, plural="eltpipelines")
-    assert pipeline["status"]["lastScheduleTime"] == text(day(3))
-    because = f"scheduled Job {second} still waits for its turn, and one at most may (concurrencyPolicy: Queue)"
-    wait_until_told(namespace, f"The slot of {text(day(3))} became no Job: {because}.")
+    assert pipeline["status"]["lastScheduleTime"] == text(lately(3))
+    because = f"scheduled Job {second} is already queued; at most one may wait (concurrencyPolicy: Queue)"
+    wait_until_told(namespace, f"Skipped the run scheduled for {text(lately(3))}: {because}.")
 
 
 def at_rest(namespace: Namespace, moment: datetime) -> str:
@@ -213,7 +214,7 @@ def test_jobs_of_the_schedule_are_known_by_their_label(namespace: Namespace) -> 
     namespace.pipeline(schedule=DAILY)
     namespace.run("by-hand")
 
-    job = namespace.wait(namespace.slot(day(0)), ended)
+    job = namespace.wait(namespace.slot(lately(0)), ended)
 
     assert job["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "elt-operator"}
     assert "labels" not in namespace.get("by-hand")["metadata"]
@@ -304,7 +305,7 @@ def test_minute_by_minute(namespace: Namespace, operator: Operator) -> None:
     counted = [name for name in SPECS if name != "hasty"]
     skipped = {name: namespace.get(name, "eltpipelines")["status"].get("skippedSlots") for name in counted}
     assert skipped == dict.fromkeys(counted, 1)
-    because = f"it was seen only after the next one ({sixth}) had come; the newest runs."
-    wait_until_told(namespace, f"The slot of {fifth} became no Job: {because}", "steady")
+    because = f"a later one ({sixth}) was already due, and only the latest is run."
+    wait_until_told(namespace, f"Skipped the run scheduled for {fifth}: {because}", "steady")
     assert any("startingDeadlineSeconds: 10" in words for words in told(namespace, "hasty"))
     assert "Traceback" not in operator.log()

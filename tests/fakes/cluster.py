@@ -71,6 +71,8 @@ class FakeCluster:
     writes: int = 0
     fault: Fault | None = None
     quota_full: bool = False
+    refused_statuses: set[str] = field(default_factory=set)
+    """Names of the objects whose status is refused, whatever it says."""
     minutes: int = 0
     """How much time has passed besides what happened."""
     _version: int = 0
@@ -204,6 +206,8 @@ class FakeCluster:
             body = self.objects.get((kind, name))
             if body is None or body["metadata"]["resourceVersion"] != version:
                 raise Stale(f"{kind} {name}: the object has been modified")
+            if name in self.refused_statuses:
+                raise Refused(f"{kind} {name}: spec.trigger.scheduledTime is no time")
             return self.store(kind, {**body, "status": _merged(body.get("status", {}), patch)})
 
         return self._write(act)
@@ -242,6 +246,14 @@ class FakeCluster:
         assert now.tzinfo
         self._write(act)
 
+    async def post_own_event(self, namespace: str, pod_name: str, event: Event, now: datetime) -> None:
+        def act() -> Body:
+            self.events.append((f"{namespace}/{pod_name}", event.reason))
+            return {}
+
+        assert now.tzinfo
+        self._write(act)
+
     async def write_job_status(self, namespace: str, name: str, version: str, patch: Body) -> Body:
         assert namespace == KEY.namespace
         return self._patched("jobs", name, version, patch)
@@ -267,6 +279,20 @@ class FakeCluster:
         assert namespace == KEY.namespace
         pods = self.all("pods")
         return [copy.deepcopy(pod) for pod in pods if pod["metadata"]["ownerReferences"][0]["name"] == run_name]
+
+    async def pod(self, namespace: str, name: str) -> Body | None:
+        assert namespace == KEY.namespace
+        return self.get("pods", name)
+
+    async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
+        def act() -> Body:
+            body = self.objects.get(("pods", name))
+            if body and body["metadata"]["uid"] == uid and "deletionTimestamp" not in body["metadata"]:
+                self.tell_to_end(body)
+            return {}
+
+        assert namespace == KEY.namespace
+        self._write(act)
 
     async def log(self, namespace: str, pod_name: str) -> str | None:
         assert namespace == KEY.namespace

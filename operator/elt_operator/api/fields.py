@@ -37,6 +37,11 @@ def rule(cel: str, message: str, field: str = "", reason: str = "FieldValueInval
     return entry | ({"fieldPath": field} if field else {})
 
 
+def matches(subject: str, pattern: str) -> str:
+    """Return in CEL whether ``subject`` matches ``pattern``, which may hold anything but double quotes."""
+    return f'{subject}.matches(r"{pattern}")'
+
+
 def rules(*entries: Json) -> Json:
     """Return the schema part that holds ``entries``."""
     return {"x-kubernetes-validations": list(entries)}
@@ -60,6 +65,11 @@ SET = extra({"x-kubernetes-list-type": "set"})
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+QUALIFIED_NAME = (
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$"
+)
+"""The key of a label, an annotation or a taint, or an extended resource's name."""
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 
 Text = str
@@ -69,26 +79,34 @@ ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBD
 Label = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 PipelineName = Annotated[str, Field(min_length=1, max_length=52, pattern=DNS_LABEL)]
 """52 characters: a CronJob's name may have no more, and a run appends ``-r`` and up to nine digits."""
-Key = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+Key = Annotated[
+    str,
+    Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$"),
+    extra(rules(rule("self != '.' && !self.startsWith('..')", "a key must not be `.` and must not start with `..`"))),
+]
 """A key within a Secret or ConfigMap."""
 EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Generation = Annotated[int, Field(ge=-1, le=2**62)]
-Argument = Annotated[str, Field(max_length=4096)]
-Arguments = Annotated[list[Argument], Field(max_length=64), ATOMIC]
 
 _NUMBER = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)"
 
 
-def _int_or_string(**bounds: int | str) -> Any:
-    """Return an annotation: an integer or a string, the string within ``bounds``."""
+def int_or_string(*entries: Json, **bounds: int | str) -> Any:
+    """Return an annotation: an integer or a string, the string within ``bounds``, either of them by CEL rules."""
     either = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
-    return WithJsonSchema({**either, **bounds})
+    return WithJsonSchema({**either, **bounds, **rules(*entries)})
 
 
-Setting = Annotated[int | str, _int_or_string(maxLength=32768)]
 Quantity = Annotated[
     int | str,
-    _int_or_string(maxLength=64, pattern=rf"^[+-]?{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][+-]?{_NUMBER})?$"),
+    int_or_string(
+        rule(
+            "isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('0'))",
+            "the quantity must be a number of at least 0, for example 250m, 2 or 512Mi",
+        ),
+        maxLength=64,
+        pattern=rf"^[+-]?{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+    ),
 ]
 """A Kubernetes quantity (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/)."""

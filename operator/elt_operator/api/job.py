@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from elt_operator.api import texts
 from elt_operator.api.conditions import Conditions
 from elt_operator.api.fields import (
     ATOMIC,
-    Arguments,
     Fields,
     Generation,
     Label,
@@ -20,6 +20,7 @@ from elt_operator.api.fields import (
     rules,
 )
 from elt_operator.api.pipeline import Properties
+from elt_operator.api.texts import Arguments, Time
 
 LOG_TAIL_BYTES = 4096
 """How much of a run's log is kept in its Job's status."""
@@ -64,8 +65,8 @@ class Trigger(
     json_schema_extra=rules(
         rule(
             "has(self.intervalStart) == has(self.intervalEnd)"
-            " && (!has(self.intervalStart) || self.intervalStart < self.intervalEnd)",
-            "intervalStart and intervalEnd are set together, and the start is before the end",
+            f" && (!has(self.intervalStart) || {texts.before('self.intervalStart', 'self.intervalEnd')})",
+            "set intervalStart and intervalEnd together, with the start before the end",
             field=".intervalStart",
         )
     ),
@@ -74,18 +75,27 @@ class Trigger(
 
     type: Literal["Manual", "Schedule"] = "Manual"
     """Manual: a person or a tool; Schedule: the Pipeline's schedule."""
-    scheduled_time: datetime | None = None
+    scheduled_time: Time | None = None
     """The time in the schedule that the Job stands for (ELT_SCHEDULED_TIME)."""
-    interval_start: datetime | None = None
+    interval_start: Time | None = None
     """The schedule's time before that one: where the data to load begin (ELT_INTERVAL_START)."""
-    interval_end: datetime | None = None
+    interval_end: Time | None = None
     """Where the data to load end (ELT_INTERVAL_END); for a scheduled Job its scheduledTime."""
 
 
 class JobSpec(
     Fields,
     json_schema_extra=rules(
-        *(_fixed(field) for field in ("pipelineName", "arguments", "properties", "fullRefresh", "trigger"))
+        *(_fixed(field) for field in ("pipelineName", "arguments", "properties", "fullRefresh", "trigger")),
+        texts.at_most(
+            texts.JOB_BYTES,
+            texts.total(
+                texts.if_set("self.arguments", texts.of_each("self.arguments")),
+                texts.if_set("self.properties", texts.of_map("self.properties")),
+            ),
+            "`arguments` and `properties` together",
+            "put large texts into a ConfigMap that the Pipeline mounts",
+        ),
     ),
 ):
     """Which Pipeline to run, and what is different this time. Only `stop` may change later."""
@@ -108,7 +118,7 @@ class JobSpec(
 class Attempt(Fields):
     """One pod of the run."""
 
-    number: Annotated[int, Field(ge=1, le=1000)]
+    number: Annotated[int, Field(ge=1, le=2**31 - 1)]
     """1 is the first."""
     pod: ShortText
     """Name of the pod."""
@@ -122,7 +132,17 @@ class Attempt(Fields):
     """When its container ended."""
 
 
-class JobStatus(Fields):
+class JobStatus(
+    Fields,
+    json_schema_extra=rules(
+        rule(
+            f"!has(oldSelf.phase) || !(oldSelf.phase in {sorted(phase.value for phase in TERMINAL_PHASES)})"
+            " || self == oldSelf",
+            "the Job has ended, so its status cannot change any more",
+            reason="FieldValueForbidden",
+        )
+    ),
+):
     """How the Job goes, or went."""
 
     phase: Phase = Phase.QUEUED

@@ -37,6 +37,9 @@ SINCE_ANNOTATION = f"{GROUP}/since"
 SLOT_ANNOTATION = f"{GROUP}/slot"
 """On Jobs that were made for a slot: its UID."""
 
+SLOT_NAME_ANNOTATION = f"{GROUP}/slot-name"
+"""On Jobs that were made for a slot: its name, and so their own. A copy under another name is not the operator's."""
+
 SLOT_GATE = f"{GROUP}/slot"
 """The scheduling gate of the pods that slots would make: they are never scheduled."""
 

@@ -1,34 +1,37 @@
 """The Pipeline: what to run, with which settings, when and within which limits."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from elt_operator.api import texts
 from elt_operator.api.conditions import Conditions
 from elt_operator.api.fields import (
     ATOMIC,
     SET,
-    Argument,
     Count,
     Fields,
     Generation,
     Label,
     PipelineName,
-    Setting,
     ShortText,
     extra,
     rule,
     rules,
 )
 from elt_operator.api.pod import (
+    ENV_BYTES,
+    VOLUMES_BYTES,
     EnvFromSources,
     EnvVars,
     PodSettings,
     PullSecrets,
-    ResourceRequirements,
     Volumes,
 )
+from elt_operator.api.resources import ResourceRequirements
+from elt_operator.api.texts import Arguments, Setting
 
 PROPERTY_NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
@@ -39,9 +42,9 @@ RESERVED_PROPERTY = r"^((kubernetes|ld|elt)[._-].*|python.*|path|home|meltano[._
 
 PROPERTY_RULES = rules(
     rule(
-        f"self.all(name, name.matches('{PROPERTY_NAME}'))",
+        f"self.all(name, name.size() <= 128 && name.matches('{PROPERTY_NAME}'))",
         "names must start with a lower-case letter or digit and hold only those, `.`, `_` and `-`,"
-        " for example tap-weather.start_date",
+        " and have at most 128 characters, for example tap-weather.start_date",
     ),
     rule(
         f"self.all(a, self.all(b, a == b || !({_SAME_VARIABLE})))",
@@ -54,21 +57,51 @@ PROPERTY_RULES = rules(
     ),
 )
 
+
+def _steering_none(properties: dict[str, Setting]) -> dict[str, Setting]:
+    """Return ``properties``; raises ``ValueError`` for a name that could steer the process, or end up as any variable.
+
+    The API server refuses these today; an object that was stored before must not bring them into a run.
+    """
+    wrong = [
+        name for name in properties if not re.fullmatch(PROPERTY_NAME, name) or re.fullmatch(RESERVED_PROPERTY, name)
+    ]
+    if wrong:
+        raise ValueError(f"{', '.join(sorted(wrong)[:5])}: such names are reserved, or not allowed; remove them")
+    return properties
+
+
 PropertyName = Annotated[str, Field(min_length=1, max_length=128, pattern=PROPERTY_NAME)]
-Properties = Annotated[dict[str, Setting], Field(max_length=100), extra(PROPERTY_RULES)]
+Properties = Annotated[dict[str, Setting], Field(max_length=100), AfterValidator(_steering_none), extra(PROPERTY_RULES)]
 
 Action = Annotated[
     str,
     Field(min_length=1, max_length=2048),
     extra(
         rules(
+            texts.NO_NUL,
             rule(
                 "!self.startsWith('meltano ')",
                 "leave out the word `meltano`: an action is what follows it, for example `run tap-x target-y`",
-            )
+            ),
         )
     ),
 ]
+
+
+_WHAT_IS_RUN: Final = {
+    "actions": texts.of_each("self.actions"),
+    "script": texts.of("self.script"),
+    "command": texts.of_each("self.command"),
+}
+_FREE_TEXTS: Final = {
+    **_WHAT_IS_RUN,
+    "properties": texts.of_map("self.properties"),
+    "env": ENV_BYTES,
+    "volumes": VOLUMES_BYTES,
+    "pod.annotations": texts.of_map("self.pod.annotations"),
+}
+"""What of a Pipeline may be long, with its size in CEL. Names and keys are bounded one by one."""
 
 
 class PipelineSpec(
@@ -77,12 +110,32 @@ class PipelineSpec(
         rule(
             "[has(self.actions), has(self.script), has(self.command)].filter(given, given).size() == 1",
             "exactly one of `actions`, `script` and `command` must be set",
-        )
+        ),
+        *(
+            texts.at_most(
+                texts.TEXT_BYTES,
+                texts.if_set(f"self.{field}", size),
+                f"`{field}`",
+                "put the rest into a file of the image, or of a ConfigMap that is mounted",
+            )
+            | {"fieldPath": f".{field}"}
+            for field, size in _WHAT_IS_RUN.items()
+        ),
+        texts.at_most(
+            texts.PIPELINE_BYTES,
+            texts.total(*(texts.if_set(f"self.{field}", size) for field, size in _FREE_TEXTS.items())),
+            "all texts of a Pipeline together",
+            "put large ones into a ConfigMap that is mounted",
+        ),
     ),
 ):
     """What to run, with which settings, when and within which limits."""
 
-    image: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^\S+$")]
+    image: Annotated[
+        str,
+        Field(min_length=1, max_length=1024, pattern=r"^\S+$"),
+        extra(rules(rule("self.matches('^[!-~]+$')", "an image's name has only ASCII characters and no spaces"))),
+    ]
     """The image of the run's container, by tag or digest."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     """When the image is pulled; Kubernetes' own default when absent."""
@@ -92,9 +145,9 @@ class PipelineSpec(
     actions: Annotated[list[Action], Field(min_length=1, max_length=32), ATOMIC] | None = None
     """Meltano command lines without the word `meltano`, in order; the first failure ends the run. Words are split at
     spaces and nothing is expanded."""
-    script: Annotated[str, Field(min_length=1, max_length=65536)] | None = None
+    script: Annotated[str, Field(min_length=1, max_length=65536), extra(rules(texts.NO_NUL))] | None = None
     """A script for bash, run as `bash -euo pipefail`. The Job's arguments are $1, $2 and so on."""
-    command: Annotated[list[Argument], Field(min_length=1, max_length=64), ATOMIC] | None = None
+    command: Annotated[Arguments, Field(min_length=1)] | None = None
     """The argument vector of any program in the image; no shell is involved."""
 
     properties: Properties | None = None
@@ -113,9 +166,9 @@ class PipelineSpec(
     pod: PodSettings = PodSettings()
     """The pod's other settings."""
 
-    schedule: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    schedule: Annotated[str, Field(min_length=1, max_length=256), extra(rules(texts.NO_NUL))] | None = None
     """When Jobs start by themselves: cron in five fields, or in six with seconds = 0. Absent: only by hand."""
-    time_zone: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    time_zone: Annotated[str, Field(min_length=1, max_length=64), extra(rules(texts.NO_NUL))] | None = None
     """The IANA time zone of the schedule, for example Europe/London; UTC when absent."""
     suspend: bool = False
     """Pause the schedule. Jobs created by hand still run."""
@@ -132,6 +185,9 @@ class PipelineSpec(
     """How many seconds one attempt may take; 0: no limit; absent: the operator's default (3600)."""
     pending_timeout_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 600
     """How many seconds the run may wait for its pod to start before the Job is an ERROR that says why."""
+    run_retention_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
+    """How many seconds the finished run, its pod and its log stay after the Job's end; the operator's default when
+    absent."""
     successful_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 10
     """How many successful Jobs that the operator created are kept. A Job that you applied is never deleted."""
     failed_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 10

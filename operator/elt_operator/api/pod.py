@@ -1,13 +1,15 @@
 """What a user may say about the pod of a run: an allow-list, so that no field gives more than its namespace allows."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from elt_operator.api import names
+from elt_operator.api import texts
 from elt_operator.api.fields import (
     ATOMIC,
+    DNS_SUBDOMAIN,
     LABEL_VALUE,
+    QUALIFIED_NAME,
     Count,
     EnvName,
     Fields,
@@ -18,9 +20,11 @@ from elt_operator.api.fields import (
     ShortText,
     extra,
     list_map,
+    matches,
     rule,
     rules,
 )
+from elt_operator.api.keys import KEY_WORDS, AnnotationMap, LabelMap, NodeSelector
 
 
 class SecretKey(Fields):
@@ -45,10 +49,30 @@ class ConfigMapKey(Fields):
     """Go on without it when it is missing."""
 
 
+# What Kubernetes lets a variable be (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/).
+_FIELD_PATH: Final = (
+    r"^(metadata\.(name|namespace|uid)|spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?)"
+    rf"|metadata\.(labels|annotations)\['{QUALIFIED_NAME.strip('^$')}'\])$"
+)
+
+
 class PodField(Fields):
     """A field of the pod itself."""
 
-    field_path: Annotated[str, Field(min_length=1, max_length=256)]
+    field_path: Annotated[
+        str,
+        Field(min_length=1, max_length=384),
+        extra(
+            rules(
+                rule(
+                    matches("self", _FIELD_PATH),
+                    "use metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'],"
+                    " metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP,"
+                    " status.hostIPs, status.podIP or status.podIPs",
+                )
+            )
+        ),
+    ]
     """Path of the field, for example metadata.name or status.podIP."""
 
 
@@ -87,7 +111,7 @@ class EnvVar(
 
     name: EnvName
     """Name of the variable. Names that start with ELT_ and MELTANO_RUN_ID are the operator's."""
-    value: Annotated[str, Field(max_length=32768)] | None = None
+    value: Annotated[str, Field(max_length=32768), extra(rules(texts.NO_NUL, texts.ONE_VALUE))] | None = None
     """Its value. Never put a secret here: everybody who may read the Pipeline could read it."""
     value_from: EnvSource | None = None
     """Where its value comes from instead."""
@@ -126,7 +150,11 @@ class KeyToPath(Fields):
 
     key: Key
     """The key."""
-    path: Annotated[str, Field(min_length=1, max_length=1024)]
+    path: Annotated[
+        str,
+        Field(min_length=1, max_length=1024),
+        extra(rules(texts.NO_NUL, texts.RELATIVE_FILE)),
+    ]
     """Relative path of the file within the volume; without `..`."""
     mode: Annotated[int, Field(ge=0, le=0o777)] | None = None
     """Permission bits of the file."""
@@ -173,6 +201,10 @@ class EmptyVolume(Fields):
     """How large it may become."""
 
 
+OWN_TMP_VOLUME: Final = "elt-tmp"
+"""The volume at /tmp that a run has when its other files cannot be written."""
+
+
 class Volume(
     Fields,
     json_schema_extra=rules(
@@ -180,16 +212,34 @@ class Volume(
             "[has(self.persistentVolumeClaim), has(self.configMap), has(self.secret), has(self.emptyDir)]"
             ".filter(given, given).size() == 1",
             "exactly one of `persistentVolumeClaim`, `configMap`, `secret` and `emptyDir` must be set",
-        )
+        ),
+        rule(
+            f"self.name != '{OWN_TMP_VOLUME}'",
+            "this name is the operator's own; choose another one",
+            field=".name",
+            reason="FieldValueForbidden",
+        ),
     ),
 ):
     """A volume and where the container sees it; exactly one of the sources is set."""
 
     name: Label
     """Name of the volume, unique within the Pipeline."""
-    mount_path: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/[^:]*$")]
+    mount_path: Annotated[
+        str,
+        Field(min_length=1, max_length=1024, pattern=r"^/[^:]*$"),
+        extra(
+            rules(
+                texts.NO_NUL,
+                rule(
+                    f"!{matches('self', '^/+$|/[.][.](/|$)')}",
+                    "the path must not be `/` itself and must not contain `..`",
+                ),
+            )
+        ),
+    ]
     """Absolute path at which the container sees it."""
-    sub_path: Annotated[str, Field(max_length=1024)] | None = None
+    sub_path: Annotated[str, Field(max_length=1024), extra(rules(texts.NO_NUL, texts.RELATIVE_PATH))] | None = None
     """Mount only this relative path of the volume."""
     read_only: bool = False
     """Refuse writes."""
@@ -203,68 +253,53 @@ class Volume(
     """Scratch space."""
 
 
-Resources = Annotated[dict[Annotated[str, Field(max_length=253)], Quantity], Field(max_length=16)]
-
-
-class ResourceRequirements(Fields):
-    """CPU, memory and other resources of the run's container."""
-
-    requests: Resources | None = None
-    """What the scheduler reserves."""
-    limits: Resources | None = None
-    """What it may use; above its memory limit a process is killed (OutOfMemory)."""
-
-
-class Toleration(Fields):
+class Toleration(
+    Fields,
+    json_schema_extra=rules(
+        rule(
+            "(has(self.key) && self.key != '') || (has(self.operator) && self.operator == 'Exists')",
+            "without `key`, `operator` must be Exists: then all taints are tolerated",
+            field=".operator",
+        ),
+        rule(
+            "!has(self.value) || self.value == '' || !has(self.operator) || self.operator != 'Exists'",
+            "`value` must not be set with operator Exists",
+            field=".value",
+        ),
+        rule(
+            "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            "`tolerationSeconds` needs effect NoExecute",
+            field=".effect",
+        ),
+    ),
+):
     """Lets the run's pod onto nodes with a matching taint."""
 
-    key: Annotated[str, Field(max_length=316)] | None = None
+    key: (
+        Annotated[
+            str,
+            Field(max_length=316),
+            extra(rules(rule(f"self == '' || {matches('self', QUALIFIED_NAME)}", KEY_WORDS))),
+        ]
+        | None
+    ) = None
     """The taint's key; all keys when absent (operator Exists)."""
     operator: Literal["Equal", "Exists"] | None = None
     """How the key's value is compared; Equal when absent."""
-    value: Annotated[str, Field(max_length=63)] | None = None
+    value: (
+        Annotated[
+            str,
+            Field(max_length=63),
+            extra(rules(rule(matches("self", LABEL_VALUE), "a value has letters, digits, `-`, `_` and `.`"))),
+        ]
+        | None
+    ) = None
     """The taint's value."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """The taint's effect; all effects when absent."""
     toleration_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """How long a NoExecute taint is tolerated; for ever when absent."""
 
-
-LabelMap = Annotated[
-    dict[
-        Annotated[str, Field(max_length=317)],
-        Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)],
-    ],
-    Field(max_length=32),
-    extra(
-        rules(
-            rule(
-                f"self.all(key, !key.startsWith('{names.GROUP}/') && !key.contains('kubernetes.io/'))",
-                f"keys of {names.GROUP} and kubernetes.io are not yours to set; choose another prefix",
-                reason="FieldValueForbidden",
-            )
-        )
-    ),
-]
-
-AnnotationMap = Annotated[
-    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=8192)]],
-    Field(max_length=32),
-    extra(
-        rules(
-            rule(
-                f"self.all(key, !key.startsWith('{names.GROUP}/'))",
-                f"keys of {names.GROUP} are set by the operator; choose another prefix",
-                reason="FieldValueForbidden",
-            )
-        )
-    ),
-]
-
-NodeSelector = Annotated[
-    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]],
-    Field(max_length=32),
-]
 
 Id = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -302,13 +337,57 @@ class PodSettings(Fields):
 
 EnvVars = Annotated[list[EnvVar], Field(max_length=128), list_map("name")]
 EnvFromSources = Annotated[list[EnvFromSource], Field(max_length=32), ATOMIC]
-Volumes = Annotated[list[Volume], Field(max_length=32), list_map("name")]
+ENV_BYTES: Final = (
+    f"self.env.map(entry, entry.name.size() + {texts.if_set('entry.value', texts.of('entry.value'))}).sum()"
+)
+"""In CEL, how many bytes ``env`` has."""
+
+
+def _items_bytes(source: str) -> str:
+    return texts.if_set(f"volume.{source}.items", f"volume.{source}.items.map(item, {texts.of('item.path')}).sum()")
+
+
+Volumes = Annotated[
+    list[Volume],
+    Field(max_length=32),
+    extra(
+        {
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            **rules(
+                rule(
+                    "self.all(one, self.exists_one(other, other.mountPath == one.mountPath))",
+                    "two volumes must not have the same mountPath",
+                )
+            ),
+        }
+    ),
+]
+
+_VOLUME_BYTES: Final = texts.total(
+    texts.of("volume.mountPath"),
+    texts.if_set("volume.subPath", texts.of("volume.subPath")),
+    _items_bytes("configMap"),
+    _items_bytes("secret"),
+)
+VOLUMES_BYTES: Final = f"self.volumes.map(volume, {_VOLUME_BYTES}).sum()"
+"""In CEL, how many bytes the paths of ``volumes`` have."""
 
 
 class PullSecret(Fields):
     """A Secret with credentials of an image registry."""
 
-    name: ShortText
+    name: Annotated[
+        ShortText,
+        extra(
+            rules(
+                rule(
+                    f"self.size() <= 253 && {matches('self', DNS_SUBDOMAIN)}",
+                    "a Secret's name has at most 253 lower-case letters, digits, `-` and `.`",
+                )
+            )
+        ),
+    ]
     """Its name."""
 
 

@@ -40,6 +40,10 @@ class Reason(StrEnum):
     NODE_LOST = "NodeLost", "The node of the run's pod does not answer any more."
     RUN_DELETED = "RunDeleted", "Somebody deleted the run before it ended."
     RESULT_LOST = "ResultLost", "The run is gone and nobody saw how it ended."
+    OPERATOR_ERROR = (
+        "OperatorError",
+        "The operator cannot deal with the object. This is a bug in the operator; please report it.",
+    )
 
     ACCEPTED = "Accepted", "The Pipeline's spec is accepted."
     SUSPENDED = "Suspended", "The Pipeline's spec is accepted; its schedule is suspended. Jobs made by hand still run."

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 
 from elt_operator.api.job import Phase
 from elt_operator.api.reasons import Reason
-from elt_operator.core import concurrency, outcome
+from elt_operator.core import concurrency, outcome, render
+from elt_operator.core.faults import Fault
 from elt_operator.core.situation import Job, Situation
 from elt_operator.core.variables import protected_overrides
 
@@ -61,6 +63,13 @@ def stopped(_situation: Situation, job: Job) -> Refusal | None:
     return Refusal(Reason.STOPPED, "The Job was stopped (spec.stop) before it started.", Phase.STOPPED)
 
 
+def deleted(_situation: Situation, job: Job) -> Refusal | None:
+    """The user has deleted it before it started; somebody's finalizer keeps it."""
+    if not job.deleting:
+        return None
+    return Refusal(Reason.STOPPED, "The Job was deleted before it started.", Phase.STOPPED)
+
+
 def replaced(situation: Situation, job: Job) -> Refusal | None:
     """A newer Job takes its place."""
     newer = concurrency.replaced_by(situation, job)
@@ -101,9 +110,19 @@ def pipeline_never_came(situation: Situation, job: Job) -> Refusal | None:
     )
 
 
+def faulty(fault: Fault) -> Refusal:
+    """Return that a Job cannot be started since the operator fails on it."""
+    return Refusal(
+        Reason.OPERATOR_ERROR,
+        f"The operator cannot carry out this Job ({fault.words}). This is a bug in the operator; please report it. "
+        "Other Jobs of the Pipeline go on.",
+    )
+
+
 REFUSAL_CHECKS: Sequence[RefusalCheck] = (
     unreadable_job,
     stopped,
+    deleted,
     protected_property,
     replaced,
     forbidden,
@@ -197,5 +216,7 @@ def first_hold(situation: Situation, job: Job, checks: Sequence[HoldCheck] = HOL
 def next_run_number(situation: Situation) -> int:
     """Return the number of the Pipeline's next run: one more than the highest that is known."""
     recorded = situation.pipeline.status.last_run_number if situation.pipeline else None
-    known = {run.number for run in situation.runs} | situation.taken_numbers
-    return max(known | {recorded or 0}, default=0) + 1
+    known = {run.number for run in situation.runs} | situation.taken_numbers | {recorded or 0}
+    following = max(known) + 1
+    # Whoever may create batch Jobs can use up the numbers; any other one that is free is as good.
+    return following if following <= render.HIGHEST_NUMBER else next(n for n in count(1) if n not in known)

@@ -12,7 +12,7 @@ def forbidden_by(situation: Situation, job: Job) -> Job | None:
     """Return the active Job because of which ``job`` may not wait (``Forbid``); ``None`` when it may."""
     if _policy(situation) != "Forbid":
         return None
-    first = situation.present_jobs[0]
+    first = next(iter(situation.present_jobs), job)
     return None if first.uid == job.uid else first
 
 
@@ -20,5 +20,5 @@ def replaced_by(situation: Situation, job: Job) -> Job | None:
     """Return the newest Job, which takes the place of all others (``Replace``); ``None`` when ``job`` keeps its own."""
     if _policy(situation) != "Replace":
         return None
-    newest = situation.present_jobs[-1]
+    newest = next(reversed(situation.present_jobs), job)
     return None if newest.uid == job.uid else newest

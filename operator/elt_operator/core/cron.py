@@ -5,10 +5,12 @@ and one that comes twice comes twice (measured against its library, github.com/r
 """
 
 import difflib
+import importlib.resources
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -17,14 +19,42 @@ from cronsim import CronSim, CronSimError
 
 from elt_operator.errors import OperatorError
 
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(3000, 1, 1, tzinfo=UTC)
+"""There is no time of a schedule outside of these; inside, no arithmetic leaves the years that Python knows."""
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    lowest: int
+    highest: int
+    words: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many values it has."""
+        return self.highest - self.lowest + 1
+
+    @property
+    def allowed(self) -> str:
+        """What may be written in it, for people."""
+        named = f" or {self.words[0]} to {self.words[-1]}" if self.words else ""
+        return f"use numbers from {self.lowest} to {self.highest}{named}, *, ranges (a-b), steps (*/n) and lists (a,b)"
+
+    def number(self, value: str) -> int:
+        """Return the number that a name or up to nine digits stand for."""
+        return self.words.index(value) + (self.name == "month") if value in self.words else int(value)
+
+
 _FIELDS: Final = (
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day-of-month", 1, 31, ()),
-    ("month", 1, 12, ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")),
-    ("day-of-week", 0, 6, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day-of-month", 1, 31),
+    _Field("month", 1, 12, ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")),
+    _Field("day-of-week", 0, 6, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
 )
-_FIVE_FIELDS: Final = "minute hour day-of-month month day-of-week"
+_FIVE_FIELDS: Final = " ".join(field.name for field in _FIELDS)
 _MACROS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -34,7 +64,14 @@ _MACROS: Final = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_ITEM: Final = re.compile(r"(?P<first>\*|\w+)(-(?P<last>\w+))?(/(?P<step>\d+))?")
+_VALUE: Final = r"[0-9]{1,9}|[A-Z]{3}"
+_ITEM: Final = re.compile(rf"(?P<first>\*|{_VALUE})(-(?P<last>{_VALUE}))?(/(?P<step>[0-9]{{1,9}}))?")
+_NEVER: Final = "this schedule never matches a date; check day-of-month and month"
+
+
+def within_bounds(moment: datetime) -> bool:
+    """Return whether a schedule may have a time at ``moment``."""
+    return EARLIEST <= moment < LATEST
 
 
 class InvalidScheduleError(OperatorError):
@@ -50,11 +87,11 @@ class Cron:
     zone: ZoneInfo
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first time after ``moment``; ``None`` when there is none for the next decades."""
+        """Return the first time after ``moment``; ``None``: there is none in bounds, or none for decades."""
         return self._neighbour(moment, forward=True)
 
     def last_before(self, moment: datetime) -> datetime | None:
-        """Return the last time before ``moment``."""
+        """Return the last time before ``moment``; ``None``: there is none in bounds, or none for decades."""
         return self._neighbour(moment, forward=False)
 
     def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
@@ -65,6 +102,12 @@ class Cron:
             moment = self.next_after(moment)
 
     def _neighbour(self, moment: datetime, *, forward: bool) -> datetime | None:
+        if not within_bounds(moment):
+            return None
+        found = self._nearest(moment, forward=forward)
+        return found if found and within_bounds(found) else None
+
+    def _nearest(self, moment: datetime, *, forward: bool) -> datetime | None:
         """Return the nearest time in one direction, in UTC.
 
         The wall clock is searched without a zone. Each wall-clock time that it gives is then none, one or two moments;
@@ -78,6 +121,8 @@ class Cron:
             start -= repeated if forward else -repeated
         best: datetime | None = None
         for wall in CronSim(_for_search(self.expression), start, reverse=not forward):
+            if abs(wall - start) > _FAR:
+                return best
             for fold in (met_first, 1 - met_first):
                 found = self._moment(wall, fold)
                 if found is None or (found <= moment if forward else found >= moment):
@@ -93,35 +138,68 @@ class Cron:
         return moment if moment.astimezone(self.zone).replace(tzinfo=None) == wall else None
 
 
+_FAR: Final = timedelta(days=60 * 366)
+"""How far a search goes. The 29th of February is never further off than eight years; CronSim gives up after fifty."""
+
+
 def _offset(local: datetime, fold: int) -> timedelta:
     return local.replace(fold=fold).utcoffset() or timedelta()
 
 
+@lru_cache(maxsize=4096)
 def _for_search(expression: str) -> str:
     """Return ``expression`` so that CronSim takes day-of-month and day-of-week as Kubernetes does.
 
-    Both have to match where one of them is ``*``, else either. To CronSim ``*/2`` counts as ``*``, to Kubernetes not.
+    Both have to match where one of them has a ``*``, else either. What counts as ``*`` is not the same for the two, so
+    CronSim gets ``*``, or the numbers one by one.
     """
-    minute, hour, day, month, weekday = expression.split()
-    return " ".join([minute, hour, re.sub(r"\*/", "1-31/", day), month, re.sub(r"\*/", "0-6/", weekday)])
+    return " ".join(_numbers(text, field) for text, field in zip(expression.split(), _FIELDS, strict=True))
+
+
+def _numbers(text: str, field: _Field) -> str:
+    """Return the numbers that a field stands for, or ``*`` where it is that to Kubernetes: ``*`` or ``*/1`` in it."""
+    numbers: set[int] = set()
+    for item in text.split(","):
+        found = _ITEM.fullmatch(item)
+        if found is None:
+            raise ValueError(f"{field.name} {text} was not checked")
+        step = int(found["step"] or 1)
+        if found["first"] == "*" and step == 1:
+            return "*"
+        first = field.lowest if found["first"] == "*" else field.number(found["first"])
+        last = first if found["first"] != "*" and not found["step"] else field.highest
+        last = field.number(found["last"]) if found["last"] else last
+        numbers.update(range(first, last + 1, step))
+    return ",".join(map(str, sorted(numbers)))
 
 
 @lru_cache(maxsize=4096)
 def parse(schedule: str, time_zone: str | None) -> Cron:
-    """Return ``spec.schedule`` and ``spec.timeZone`` as a ``Cron``; raises ``InvalidScheduleError``."""
+    """Return ``spec.schedule`` and ``spec.timeZone`` as a ``Cron``; raises ``InvalidScheduleError`` alone."""
     cron = Cron(_expression(schedule), _zone(time_zone))
     if cron.next_after(datetime(2024, 1, 1, tzinfo=UTC)) is None:
-        raise _error(schedule, "no such day ever comes; look at day-of-month and month")
+        raise _error(schedule, _NEVER)
     return cron
 
 
+def _shown(text: str) -> str:
+    """Return ``text`` with what cannot be seen, or be stored, spelt out."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
+
+
 def _error(schedule: str, problem: str) -> InvalidScheduleError:
-    return InvalidScheduleError(f'spec.schedule "{schedule}": {problem}')
+    return InvalidScheduleError(_shown(f'spec.schedule "{schedule}": {problem}'))
+
+
+_NO_PLACE: Final = frozenset({"Factory", "localtime", "posixrules"})
+"""Files among the zones that stand for no place: each machine has its own."""
 
 
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    """Return the IANA zones. A machine may have more, under names that are its own: Kubernetes does not know them."""
+    published = importlib.resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    return frozenset(available_timezones()).intersection(published) - _NO_PLACE
 
 
 def _zone(name: str | None) -> ZoneInfo:
@@ -129,10 +207,20 @@ def _zone(name: str | None) -> ZoneInfo:
         return ZoneInfo("UTC")
     if name in _zones():
         return ZoneInfo(name)
-    spelt = {zone.lower(): zone for zone in _zones()}
-    close = difflib.get_close_matches(name.lower(), spelt, n=1)
-    nearest = f"; did you mean {spelt[close[0]]}?" if close else "; write one like Europe/London or UTC"
-    raise InvalidScheduleError(f'spec.timeZone "{name}": there is no such IANA time zone{nearest}')
+    shown = _shown(f'spec.timeZone "{name}"')
+    if name.lower() in {"local", "localtime", "posixrules", "factory"}:
+        raise InvalidScheduleError(f"{shown}: the zone has to be named; write one like Europe/London or UTC")
+    nearest = _nearest_zone(name[:64].lower())
+    advice = f"did you mean {nearest}?" if nearest else "write one like Europe/London or UTC"
+    raise InvalidScheduleError(f"{shown}: there is no such IANA time zone; {advice}")
+
+
+@lru_cache(maxsize=256)
+def _nearest_zone(name: str) -> str:
+    """Return the zone that is spelt most like ``name``; empty when none is like it."""
+    spelt = {zone.lower(): zone for zone in sorted(_zones())}
+    close = difflib.get_close_matches(name, spelt, n=1)
+    return spelt[close[0]] if close else ""
 
 
 def _expression(schedule: str) -> str:
@@ -143,72 +231,122 @@ def _expression(schedule: str) -> str:
         raise _error(schedule, f"a zone cannot be part of it; use schedule: {rest or '...'} and timeZone: {zone}")
     if text.startswith("@"):
         return _macro(schedule, text.lower())
-    fields = text.replace("?", "*").upper().split()
+    # Only where the letters are ASCII: some others have capitals among them.
+    fields = [field.upper() if field.isascii() else field for field in text.replace("?", "*").split()]
     if len(fields) == len(_FIELDS) + 1:
         seconds, *fields = fields
         if not re.fullmatch("0+", seconds):
             raise _error(schedule, f'second "{seconds}": only 0 works, for example "0 {" ".join(fields)}"')
     if len(fields) != len(_FIELDS):
         raise _error(schedule, f"it has {len(fields)} fields, and needs five: {_FIVE_FIELDS}")
-    for text_of_field, (name, lowest, highest, words) in zip(fields, _FIELDS, strict=True):
-        if problem := _field_problem(text_of_field, name, lowest, highest, words):
-            raise _error(schedule, f'{name} "{text_of_field}": {problem}')
+    for text_of_field, field in zip(fields, _FIELDS, strict=True):
+        if problem := _field_problem(text_of_field, field):
+            raise _error(schedule, f'{field.name} "{text_of_field}": {problem}')
     expression = " ".join(fields)
     try:
         CronSim(_for_search(expression), datetime(2024, 1, 1))  # noqa: DTZ001 - a wall-clock time
     except CronSimError as error:
-        raise _error(schedule, "no such day ever comes; look at day-of-month and month") from error
+        raise _error(schedule, _NEVER) from error
     return expression
 
 
 def _macro(schedule: str, macro: str) -> str:
     if macro in _MACROS:
         return _MACROS[macro]
+    word, _, duration = macro.partition(" ")
     nearest = f"use five fields, or one of {', '.join(_MACROS)}"
-    if every := re.fullmatch(r"@every (\d+)(m|h)", macro):
-        count, unit = every.groups()
-        nearest = f'use "{f"*/{count} * * * *" if unit == "m" else f"0 */{count} * * *"}"'
-    raise _error(schedule, f"{macro.split(maxsplit=1)[0]} cannot be done; {nearest}")
+    if word == "@every" and (seconds := _seconds(duration.strip())):
+        nearest = _instead_of_every(seconds, duration.strip())
+    raise _error(schedule, f"{word} is not supported; {nearest}")
+
+
+_UNITS: Final = {
+    "h": Fraction(3600),
+    "m": Fraction(60),
+    "s": Fraction(1),
+    "ms": Fraction(1, 10**3),
+    "us": Fraction(1, 10**6),
+    "ns": Fraction(1, 10**9),
+}
+_PART: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?(h|ms|us|ns|m|s)")
+
+
+def _seconds(duration: str) -> Fraction | None:
+    """Return a duration as Go writes it (``1h30m``) in seconds; ``None`` when it is none, or nothing."""
+    total, end = Fraction(), 0
+    while part := _PART.match(duration, end):
+        whole, fraction, unit = part.groups()
+        total += Fraction(f"{whole}.{fraction or 0}") * _UNITS[unit]
+        end = part.end()
+    return total if total and end == len(duration) else None
+
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_EVERY: Final = {
+    **{n * _MINUTE: (f"*/{n} * * * *", f"every {n} minutes") for n in range(2, 60) if 60 % n == 0},
+    **{n * _HOUR: (f"0 */{n} * * *", f"every {n} hours") for n in range(2, 24) if 24 % n == 0},
+    _MINUTE: ("* * * * *", "every minute"),
+    _HOUR: ("0 * * * *", "every hour"),
+    _DAY: ("0 0 * * *", "every day"),
+    7 * _DAY: ("0 0 * * 0", "every week"),
+}
+"""By their length in seconds, the intervals that cron can say: what divides an hour or a day evenly, and the week."""
+
+
+def _instead_of_every(seconds: Fraction, duration: str) -> str:
+    """Return what to write instead of ``@every``: only what fires as often is offered as the same."""
+    if exact := _EVERY.get(int(seconds)) if seconds.denominator == 1 else None:
+        return f'use "{exact[0]}"'
+    expression, words = _EVERY[min(sorted(_EVERY), key=lambda known: abs(known - seconds))]
+    return f'cron has no schedule that fires every {duration}; the nearest is "{expression}" ({words})'
 
 
 _QUARTZ: Final = (
-    ("day-of-month", "W", "nearest weekdays cannot be told; use days, for example 15, or weekdays alone (MON-FRI)"),
-    ("day-of-month", "L", "the last day cannot be told; use 1 (the first), or 28, which every month has"),
-    ("day-of-week", "#", "the n-th weekday cannot be told; use days of the month, for example 1-7 for the first week"),
-    ("day-of-week", "L", "the last weekday cannot be told; use days of the month, for example 22-28"),
-)
+    ("day-of-month", "W", '"W" (nearest weekday) is not supported; use days, for example 15, or weekdays (MON-FRI)'),
+    ("day-of-month", "L", '"L" (last day) is not supported; use 1 (the first), or 28, which every month has'),
+    ("day-of-week", "#", '"#" (n-th weekday) is not supported; use days of the month, for example 1-7 (first week)'),
+    ("day-of-week", "L", '"L" (last weekday) is not supported; use days of the month, for example 22-28'),
+)  # fmt: skip
 """Letters of Quartz's cron that Kubernetes has no word for: field, letter, what to do instead."""
 
 
-def _field_problem(field: str, name: str, lowest: int, highest: int, words: tuple[str, ...]) -> str:
+def _field_problem(text: str, field: _Field) -> str:
     """Return what is wrong with one field, and the nearest that works; empty: nothing."""
     for of_field, letter, instead in _QUARTZ:
-        if name == of_field and letter in re.sub("|".join(words) or "^$", "", field):
+        if field.name == of_field and letter in re.sub("|".join(field.words) or "^$", "", text):
             return instead
-    for item in field.split(","):
-        if problem := _item_problem(item, name, lowest, highest, words):
-            return problem
-    return ""
+    return next((problem for item in text.split(",") if (problem := _item_problem(item, field))), "")
 
 
-def _item_problem(item: str, name: str, lowest: int, highest: int, words: tuple[str, ...]) -> str:
+def _item_problem(item: str, field: _Field) -> str:
     found = _ITEM.fullmatch(item)
-    names = f" or {words[0]} to {words[-1]}" if words else ""
-    allowed = f"use numbers from {lowest} to {highest}{names}, *, ranges (a-b), steps (*/n) and lists (a,b)"
     if not found or (found["first"] == "*" and found["last"]):
-        return allowed
+        return field.allowed
     numbers = []
     for value in (found["first"], found["last"]):
         if value in {None, "*"}:
             continue
-        number = words.index(value) + (name == "month") if value in words else int(value) if value.isdigit() else -1
-        if name == "day-of-week" and number == highest + 1:
+        if value.isalpha() and value not in field.words:
+            return field.allowed
+        number = field.number(value)
+        if field.name == "day-of-week" and number == field.highest + 1:
             return "Sunday is 0 or SUN, never 7"
-        if not lowest <= number <= highest:
-            return allowed
+        if not field.lowest <= number <= field.highest:
+            return field.allowed
         numbers.append(number)
     if numbers != sorted(numbers):
-        return f"the range ends before it begins; use {found['first']}-{highest},{lowest}-{found['last']}"
-    if found["step"] and int(found["step"]) == 0:
+        return f"the range ends before it begins; use {found['first']}-{field.highest},{field.lowest}-{found['last']}"
+    return _step_problem(int(found["step"]), numbers, field) if found["step"] else ""
+
+
+def _step_problem(step: int, numbers: list[int], field: _Field) -> str:
+    if step == 0:
         return "a step is at least 1"
-    return ""
+    if step <= field.size:
+        return ""
+    # Kubernetes takes it, and fires at the first value alone: every hour, where "every 90 minutes" was meant.
+    only = numbers[0] if numbers else field.lowest
+    return (
+        f"a step of {step} leaves the field ({field.lowest} to {field.highest}), so only {field.name} {only} would "
+        f"match; use a step of at most {field.size}, or write {only}"
+    )

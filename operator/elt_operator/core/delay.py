@@ -7,6 +7,7 @@ from typing import Final
 
 from elt_operator.api.reasons import Reason
 from elt_operator.core.situation import Pod, Run, Situation
+from elt_operator.core.words import without_values
 
 PATIENCE: Final = timedelta(seconds=5)
 """How long a start, or an end, may take before the status says more than that it is on its way."""
@@ -63,7 +64,7 @@ class Wait:
     @property
     def since(self) -> datetime | None:
         """Since when a container should have started; ``None`` while nobody has to wait for one."""
-        if self.run.suspended or self.run.gone or (self.pod and self.pod.started):
+        if self.run.suspended or self.run.gone or self.tried_all or (self.pod and self.pod.begun):
             return None
         if self.pod:
             return self.pod.created
@@ -71,9 +72,14 @@ class Wait:
         return max([self.run.created, *later])
 
     @property
+    def tried_all(self) -> bool:
+        """Whether there will be no further attempt: only the batch Job controller's word to that is still to come."""
+        return sum(pod.failed_by_itself for pod in self.pods) > self.run.retries
+
+    @property
     def _next_attempt(self) -> datetime | None:
-        """When the next attempt may start after those that ended."""
-        ends = [pod.ended.end_time or pod.created for pod in self.pods if pod.ended]
+        """When the next attempt may start after those that are over, seen to end or not."""
+        ends = [pod.changed for pod in self.pods if not pod.alive]
         if not ends:
             return None
         return max(ends) + min(_FIRST_PAUSE * (1 << min(len(ends), 10) - 1), _LONGEST_PAUSE)
@@ -107,17 +113,30 @@ def lost_node(wait: Wait) -> Delay | None:
     if not pod or not pod.started:
         return None
     overdue = pod.deletion_due is not None and wait.now - pod.deletion_due >= PATIENCE
-    if pod.ready and not overdue:
+    if pod.answers and not overdue:
         return None
     return Delay(
         Reason.NODE_LOST,
-        f"Node {pod.node} does not answer; whether the process of pod {pod.name} still runs, nobody knows. "
-        "The Job goes on when the node is back, was deleted (kubectl delete node), or was tainted as out of service.",
+        f"Node {pod.node} is not responding, so it is unknown whether pod {pod.name} is still running. "
+        f"The Job continues once the node recovers, is deleted (kubectl delete node {pod.node}), "
+        "or is tainted out-of-service.",
+    )
+
+
+def kept_alive(wait: Wait) -> Delay | None:
+    """Our container has ended, and one that others added goes on: the pod is being ended."""
+    pod = wait.pod
+    if not pod or not pod.lingering or not pod.ended:
+        return None
+    return Delay(
+        Reason.RUNNING,
+        f"The run's own container has ended with exit code {pod.ended.exit_code}. Container "
+        f"{' and '.join(pod.lingering)}, which is not the run's, keeps pod {pod.name} alive and is being ended.",
     )
 
 
 def suspended_by_somebody(wait: Wait) -> Delay | None:
-    """Not we have suspended the batch Job, so not we resume it."""
+    """Somebody else has suspended the batch Job, and has to resume it."""
     if not wait.run.suspended:
         return None
     resume = f'kubectl patch job {wait.run.name} --type=merge -p \'{{"spec":{{"suspend":false}}}}\''
@@ -127,7 +146,7 @@ def suspended_by_somebody(wait: Wait) -> Delay | None:
 def next_attempt(wait: Wait) -> Delay | None:
     """An attempt has failed, and Kubernetes pauses before the next one."""
     last = wait.pods[-1] if wait.pods else None
-    if wait.pod or wait.late or not last or not last.ended or not last.ended.end_time:
+    if wait.pod or wait.late or wait.tried_all or not last or not last.ended or not last.ended.end_time:
         return None
     if wait.now - last.ended.end_time < PATIENCE:
         return None  # the batch Job controller may just be about to say that it was the last attempt
@@ -166,6 +185,20 @@ def no_container(wait: Wait) -> Delay | None:
     return Delay(Reason.START_ERROR, f"The container cannot be started yet: {words}")
 
 
+def not_prepared(wait: Wait) -> Delay | None:
+    """A container that others added comes before ours, and does not get ready."""
+    if not wait.late or not wait.pod:
+        return None
+    in_the_way = [other for other in wait.pod.others if other.prepares and other.exit_code != 0]
+    stuck = next((other for other in in_the_way if other.reason not in _NO_TROUBLE), None)
+    if not stuck:
+        return None
+    words = ": ".join(word for word in (stuck.reason, stuck.message) if word)
+    return Delay(
+        Reason.START_ERROR, f"The container cannot be started yet: init container {stuck.name} is not done: {words}"
+    )
+
+
 def slow_start(wait: Wait) -> Delay | None:
     """Nothing is known to be wrong but what Kubernetes warned of, a volume that cannot be mounted for example."""
     if not wait.late or not wait.since or (not wait.warning and wait.now - wait.since < SILENCE):
@@ -180,12 +213,14 @@ CHECKS: Sequence[Check] = (
     being_stopped,
     deleted,
     lost_node,
+    kept_alive,
     suspended_by_somebody,
     next_attempt,
     refused_pod,
     no_node,
     no_image,
     no_container,
+    not_prepared,
     slow_start,
 )
 
@@ -194,7 +229,7 @@ def _wait(situation: Situation, run: Run) -> Wait:
     pods = situation.pods_of(run)
     about = pods[-1].uid if pods and pods[-1].alive else run.uid
     answer = situation.warnings.get(about)
-    return Wait(run, pods, situation.now, answer.message if answer else "")
+    return Wait(run, pods, situation.now, without_values(answer.message) if answer else "")
 
 
 def waiting_since(situation: Situation, run: Run) -> datetime | None:

@@ -1,6 +1,7 @@
 """How a run ended. A list of rules, in order; the first that answers decides. A new ending is a new rule."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -10,14 +11,12 @@ from typing import Final
 from elt_operator.api.job import MESSAGE_BYTES, MOST_ATTEMPTS, Attempt, Phase
 from elt_operator.api.reasons import Reason
 from elt_operator.core import log
-from elt_operator.core.situation import Ended, Pod, PodLog, Run
+from elt_operator.core.situation import NOT_STARTED, Ended, Pod, PodLog, Run
+from elt_operator.core.words import shortened
 
 _SIGKILL: Final = 9
 _KILLED_BY: Final = 128
 """A process that a signal ended has this and the signal's number as its exit code."""
-
-_NOT_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
-"""The container runtime's words for a process that it could not start; the exit code beside them is nobody's."""
 
 _NODE_GIVEN_UP: Final = frozenset({"DeletionByPodGC", "DeletionByTaintManager"})
 """Who deletes the pods of a node that does not answer; where it does answer, their containers' end is known."""
@@ -38,7 +37,7 @@ class Evidence:
     @property
     def last(self) -> Pod | None:
         """The attempt that decides: one that succeeded, else the last."""
-        succeeded = [pod for pod in self.pods if pod.phase == "Succeeded"]
+        succeeded = [pod for pod in self.pods if pod.succeeded]
         deciding = succeeded or list(self.pods)
         return deciding[-1] if deciding else None
 
@@ -93,14 +92,22 @@ def stopped(evidence: Evidence) -> Verdict | None:
 def completed(evidence: Evidence) -> Verdict | None:
     """A pod succeeded, or the batch Job controller says that one did."""
     last, finish = evidence.last, evidence.run.finish
-    if last and last.phase == "Succeeded":
+    if last and last.succeeded:
         retries = len({pod.name for pod in evidence.pods} | {attempt.pod for attempt in evidence.recorded}) - 1
         after = f" after {retries} failed {'attempt' if retries == 1 else 'attempts'}" if retries else ""
-        return Verdict(Phase.COMPLETE, Reason.COMPLETED, f"The run ended with exit code 0{after}.")
+        return Verdict(Phase.COMPLETE, Reason.COMPLETED, f"The run ended with exit code 0{after}.{of_others(last)}")
     if finish and finish.succeeded:
         gone = "The run succeeded; its pod was deleted before its exit code and log could be read."
         return Verdict(Phase.COMPLETE, Reason.COMPLETED, gone)
     return None
+
+
+def of_others(pod: Pod) -> str:
+    """Return what containers did that others added, for people; empty where there is nothing to tell."""
+    if pod.lingering:
+        return f" Container {' and '.join(pod.lingering)}, which is not the run's, went on and is being ended."
+    ends = [f"{other.name} ended with {exit_code_in_words(other.exit_code)}" for other in pod.others if other.exit_code]
+    return f" Not part of the run: container {', '.join(ends)}." if ends else ""
 
 
 def given_up(evidence: Evidence) -> Verdict | None:
@@ -121,7 +128,7 @@ def run_deleted(evidence: Evidence) -> Verdict | None:
 def never_started(evidence: Evidence) -> Verdict | None:
     """The container runtime could not start the process, so the exit code in the pod (128) is nobody's."""
     last = evidence.last
-    if not (last and last.ended and last.ended.reason in _NOT_STARTED):
+    if not (last and last.ended and last.ended.reason in NOT_STARTED):
         return None
     message = f"The container could not be started: {last.ended.message.strip()}"
     return _error(Reason.START_ERROR, message)
@@ -189,9 +196,26 @@ def failed(evidence: Evidence) -> Verdict | None:
         return None
     parts = ", ".join(f"{part} {code}" for part, code in log.failed_parts(evidence.log_text).items())
     of_parts = f" (Meltano's {parts})" if parts else ""
-    because = f": {evidence.explanation}" if evidence.explanation else "."
-    code = exit_code_in_words(last.ended.exit_code)
-    return _error(Reason.APPLICATION_ERROR, f"The run ended with {code}{of_parts}{because}")
+    because = f": {' '.join(evidence.explanation.split())}" if evidence.explanation else "."
+    code, others = exit_code_in_words(last.ended.exit_code), of_others(last)
+    stop = "." if others and not because.endswith((".", "!", "?")) else ""
+    return _error(Reason.APPLICATION_ERROR, f"The run ended with {code}{of_parts}{because}{stop}{others}")
+
+
+def not_prepared(evidence: Evidence) -> Verdict | None:
+    """A container that comes before ours has failed: ours was never started."""
+    last = evidence.last
+    if not last or last.ended or last.started:
+        return None
+    failed = next((other for other in last.others if other.prepares and other.exit_code), None)
+    if not failed or failed.exit_code is None:
+        return None
+    words = ": ".join(word for word in (failed.reason, failed.message.strip()) if word and word != "Error")
+    message = (
+        f"Init container {failed.name} ended with {exit_code_in_words(failed.exit_code)}, so the run's own container "
+        f"was not started{f' ({words})' if words else ''}. See: kubectl logs {last.name} -c {failed.name}"
+    )
+    return _error(Reason.START_ERROR, message)
 
 
 def failed_unseen(evidence: Evidence) -> Verdict | None:
@@ -218,6 +242,7 @@ RULES: Sequence[Rule] = (
     out_of_memory,
     killed_part,
     failed,
+    not_prepared,
     failed_unseen,
 )
 
@@ -237,19 +262,32 @@ class Outcome:
 
 def process_end(pod: Pod) -> Ended | None:
     """Return how the process of ``pod`` ended; ``None`` when none did, or none had started."""
-    return None if pod.ended and pod.ended.reason in _NOT_STARTED else pod.ended
+    return None if pod.ended and pod.ended.reason in NOT_STARTED else pod.ended
 
 
 def is_over(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether ``run`` is over: nothing of it is at work, and nothing of it will be.
 
     A pod that succeeded says so at once; after one that failed only the batch Job controller knows of retries, unless
-    there will be none: the run was told to stop, or is gone.
+    there will be none: the run was told to stop, is gone, or has none to make and our container has failed in a pod
+    that others keep alive.
     """
-    if run.finish or any(pod.phase == "Succeeded" for pod in pods):
+    if run.finish or any(pod.succeeded for pod in pods):
+        return True
+    if run.retries == 0 and any(pod.lingering and pod.failed_by_itself for pod in pods):
         return True
     no_more_pods = run.gone or (run.stop is not None and run.stopped)
     return no_more_pods and not any(pod.alive for pod in pods)
+
+
+def attempt_to_end(run: Run, pods: Sequence[Pod], told: AbstractSet[str]) -> Pod | None:
+    """Return the pod to be ended so that the next attempt can follow: ours has failed in it, and others go on.
+
+    ``told`` are the UIDs of those that were told to end already.
+    """
+    if is_over(run, pods) or run.stop or run.gone:
+        return None
+    return next((pod for pod in pods if pod.lingering and not pod.deletion_due and pod.uid not in told), None)
 
 
 def verdict(evidence: Evidence, rules: Sequence[Rule] = RULES) -> Verdict:
@@ -268,13 +306,13 @@ def _copied_log(evidence: Evidence) -> str:
     """Return the kubelet's copy of a lost log's end, which it makes of a container that failed."""
     ended = evidence.last.ended if evidence.last else None
     lost = evidence.log is None or evidence.log.text is None
-    return ended.message if lost and ended and ended.exit_code and ended.reason not in _NOT_STARTED else ""
+    return ended.message if lost and ended and ended.exit_code and ended.reason not in NOT_STARTED else ""
 
 
 def _exit_message(evidence: Evidence) -> str | None:
     """Return what the process wrote as its termination message, not the kubelet's copy of the log's end."""
     last = evidence.last
-    if not (last and last.ended and last.ended.message) or last.ended.reason in _NOT_STARTED:
+    if not (last and last.ended and last.ended.message) or last.ended.reason in NOT_STARTED:
         return None
     message = log.clean(last.ended.message).strip()
     copied = last.ended.exit_code != 0 and (
@@ -313,19 +351,27 @@ def past_attempts(run: Run, pods: Sequence[Pod], recorded: Sequence[Attempt]) ->
     return attempts(replace(run, stop=None, gone=False), pods[:-1], recorded)
 
 
+def error_message(decided: Verdict, explanation: str | None) -> str | None:
+    """Return why a run failed, in the words of who knows: the program's own where it failed, else the verdict's."""
+    if decided.phase in {Phase.COMPLETE, Phase.STOPPED}:
+        return None
+    if decided.reason is Reason.APPLICATION_ERROR and explanation:
+        return explanation
+    return shortened(decided.message)
+
+
 def outcome(evidence: Evidence) -> Outcome:
     """Return how the run that ``evidence`` is about ended. It must be over."""
     decided = verdict(evidence)
     last = evidence.last
     ended = process_end(last) if last else None
     finish_time = evidence.run.finish.time if evidence.run.finish else None
-    succeeded = decided.phase is Phase.COMPLETE
     return Outcome(
         verdict=decided,
         exit_code=ended.exit_code if ended else None,
         end_time=(ended.end_time if ended else None) or finish_time,
         exit_message=_exit_message(evidence),
-        error_message=None if succeeded else evidence.explanation,
+        error_message=error_message(decided, evidence.explanation),
         log_tail=log.tail(evidence.log_text or _copied_log(evidence)) or None,
         attempts=attempts(evidence.run, evidence.pods, evidence.recorded),
     )

@@ -8,10 +8,23 @@ from typing import Any
 from elt_operator.api.job import JobStatus
 from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.api.reasons import Reason
-from elt_operator.core import admission, delay, events, outcome, render, retention, schedule, slots, status, stop
+from elt_operator.core import (
+    admission,
+    delay,
+    events,
+    faults,
+    outcome,
+    render,
+    retention,
+    schedule,
+    slots,
+    status,
+    stop,
+)
 from elt_operator.core.events import Event
+from elt_operator.core.faults import Fault
 from elt_operator.core.schedule import CronJobChange
-from elt_operator.core.situation import FinishedJob, Job, Pipeline, Run, Situation, Slot, Stop
+from elt_operator.core.situation import FinishedJob, Job, Pipeline, Pod, Run, Situation, Slot, Stop
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,14 @@ class StopRun:
 
     run: Run
     stop: Stop
+
+
+@dataclass(frozen=True)
+class EndPod:
+    """Have a pod of ``job`` ended: our container has failed, others go on, and the next attempt waits for that."""
+
+    job: Job
+    pod: Pod
 
 
 @dataclass(frozen=True)
@@ -94,6 +115,7 @@ class WritePipelineStatus:
 Action = (
     CreateRun
     | StopRun
+    | EndPod
     | DeleteRun
     | DeleteJob
     | ChangeCronJob
@@ -121,7 +143,7 @@ def _write(job: Job, wanted: JobStatus) -> WriteJobStatus:
 
 def _about_run(situation: Situation, job: Job, run: Run) -> Action:
     """Return what to do about a Job that has a run."""
-    pods = situation.pods_of(run)
+    run, pods = stop.with_its_job(job, run), situation.pods_of(run)
     if outcome.is_over(run, pods):
         last = outcome.Evidence(run, pods).last
         log = situation.log_of(last) if last else None
@@ -129,6 +151,8 @@ def _about_run(situation: Situation, job: Job, run: Run) -> Action:
         return _write(job, status.ended(situation, job, run, result))
     if wanted := stop.stop(situation, run, job):
         return StopRun(run, wanted)
+    if lingering := outcome.attempt_to_end(run, pods, situation.pods_told_to_end):
+        return EndPod(job, lingering)
     if held_up := delay.delay(situation, run):
         return _write(job, status.running(situation, job, run, held_up.reason, held_up.message))
     under_way = f"Batch Job {run.name} carries the Job out."
@@ -153,14 +177,10 @@ def _about_waiting(situation: Situation, job: Job) -> Iterator[Action]:
 
 
 def _about(situation: Situation, job: Job) -> Iterator[Action]:
-    """Yield what to do about a Job that has not ended.
-
-    One that is being deleted is left alone: its owner reference takes the run along, and the run, as long as it is
-    known, holds up the others.
-    """
-    if job.deleting:
-        return
-    if run := situation.run_of(job):
+    """Yield what to do about a Job that has not ended, also one that is deleted and that somebody's finalizer keeps."""
+    if fault := situation.fault_of(job):
+        yield from _about_faulty(situation, job, fault)
+    elif run := situation.run_of(job):
         yield _about_run(situation, job, run)
     elif job.status.task_name:
         yield from _about_lost(situation, job)
@@ -168,35 +188,64 @@ def _about(situation: Situation, job: Job) -> Iterator[Action]:
         yield from _about_waiting(situation, job)
 
 
+def _about_faulty(situation: Situation, job: Job, fault: Fault) -> Iterator[Action]:
+    """Yield what to do about a Job on which all else fails: it ends by the plainest facts, or never starts."""
+    run = situation.run_of(job)
+    pods = situation.pods_of(run) if run else []
+    if run is None and job.status.task_name:
+        yield from _about_lost(situation, job)
+    elif run is None:
+        yield _write(job, status.refused(job, admission.faulty(fault), situation.now))
+    elif outcome.is_over(run, pods):
+        yield _write(job, status.ended_plainly(job, run, pods, fault, situation.now))
+    elif wanted := stop.asked_for(situation, run, job):
+        yield StopRun(run, wanted)
+
+
 def _about_strays(situation: Situation) -> Iterator[Action]:
     """Yield what to do about runs at work without a Job that waits for them."""
-    active = {job.uid for job in situation.jobs}
-    for run in situation.runs:
-        if run.job_uid in active or outcome.is_over(run, situation.pods_of(run)):
-            continue
+    for run in stop.strays(situation):
         if wanted := stop.stop(situation, run, None):
             yield StopRun(run, wanted)
 
 
 def _about_schedule(situation: Situation) -> Iterator[Action]:
-    """Yield what to do so that the schedule is kept: slots first, for they go with a CronJob that is deleted."""
-    for slot in slots.due(situation):
+    """Yield what to do so that the schedule is kept.
+
+    A CronJob takes its slots along when it is deleted: so it stays until all is told of them.
+    """
+    if situation.fault_of(situation.pipeline):
+        return
+    due = slots.due(situation)
+    for slot in due:
         yield CreateJob(slot, slots.job_manifest(situation, slot))
     change = schedule.cron_job_change(situation)
-    if situation.pipeline and change:
+    if situation.pipeline and change and not (change.deletes and (due or slots.settled(situation))):
         yield ChangeCronJob(situation.pipeline, change)
 
 
 def _account(situation: Situation) -> Iterator[Action]:
-    """Yield the Pipeline's status, and only then the deletion of the slots of which it tells what became of them."""
+    """Yield the Pipeline's status, and only then the deletion of the slots of which it tells what became of them.
+
+    A CronJob that is to go goes right after the last of its slots.
+    """
     pipeline = situation.pipeline
     if pipeline is None:
         return
+    if fault := situation.fault_of(pipeline):
+        if fault.left_out:
+            return
+        told = status.faulty_pipeline(pipeline, fault, situation.now)
+        yield WritePipelineStatus(pipeline, told, events.about_pipeline(pipeline, told))
+        return
     done = slots.settled(situation)
-    written = status.pipeline(situation, pipeline, done)
+    written = status.pipeline(situation, slots.believable(situation, pipeline), done)
     yield WritePipelineStatus(pipeline, written, events.about_pipeline(pipeline, written))
     for one in done:
         yield DeleteSlot(pipeline, one.slot, one.events)
+    change = schedule.cron_job_change(situation) if done else None
+    if change and change.deletes:
+        yield ChangeCronJob(pipeline, change)
 
 
 def _start(situation: Situation, job: Job) -> CreateRun:
@@ -220,7 +269,7 @@ def _changes_nothing(action: Action) -> bool:
 
 def _looks(situation: Situation) -> Iterator[timedelta]:
     """Yield when something may have to be done though nothing is reported."""
-    for job in situation.jobs:
+    for job in (job for job in situation.jobs if not situation.fault_of(job)):
         run = situation.run_of(job)
         if run and not outcome.is_over(run, situation.pods_of(run)) and (wait := delay.next_look(situation, run)):
             yield wait
@@ -230,9 +279,12 @@ def _looks(situation: Situation) -> Iterator[timedelta]:
         refusal = situation.refusals.get(job.uid)
         if refusal and refusal.ask_again > situation.now:
             yield refusal.ask_again - situation.now
-    for next_look in (retention.next_look, slots.next_look):
-        if wait := next_look(situation):
-            yield wait
+    if any(run.unwatched for run in situation.runs) or any(pod.unwatched for pod in situation.pods):
+        yield delay.LOOK_AGAIN
+    for next_look in (retention.next_look, schedule.next_look, slots.next_look):
+        with faults.about(situation.pipeline):
+            if wait := next_look(situation):
+                yield wait
 
 
 def plan(situation: Situation) -> Plan:
@@ -245,13 +297,16 @@ def plan(situation: Situation) -> Plan:
 
 
 def _actions(situation: Situation) -> Iterator[Action]:
-    yield from _about_schedule(situation)
+    with faults.about(situation.pipeline):
+        yield from _about_schedule(situation)
     for job in situation.jobs:
-        yield from _about(situation, job)
+        with faults.about(job):
+            yield from _about(situation, job)
     yield from _about_strays(situation)
 
 
 def _when_idle(situation: Situation) -> Iterator[Action]:
-    yield from _account(situation)
+    with faults.about(situation.pipeline):
+        yield from _account(situation)
     yield from (DeleteRun(run) for run in retention.surplus_runs(situation))
     yield from (DeleteJob(job) for job in retention.surplus_jobs(situation))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from elt_operator.core import admission, delay, outcome, render, retention, status, stop
+from elt_operator.core import admission, delay, faults, outcome, render, retention, schedule, status, stop
 from elt_operator.core.situation import Job, Pod, Run, Situation
 
 
@@ -19,6 +19,13 @@ class LivePods:
     """Which pods has this run?"""
 
     run: Run
+
+
+@dataclass(frozen=True)
+class StillThere:
+    """Is this pod, whose watch said that it was deleted under way, still there?"""
+
+    pod: Pod
 
 
 @dataclass(frozen=True)
@@ -58,17 +65,19 @@ class StillWaits:
     job: Job
 
 
-Question = LiveRun | LivePods | LogOf | WarningsAbout | LiveJob | RunOf | StillWaits
+Question = LiveRun | LivePods | StillThere | LogOf | WarningsAbout | LiveJob | RunOf | StillWaits
 
 
 def _about_run(situation: Situation, run: Run) -> list[Question]:
     """Return what must be known of a run whose Job has not ended."""
     pods = situation.pods_of(run)
+    if run.gone and run.name not in situation.live_runs:
+        return [LiveRun(run.name)]  # who takes its label away hides it from the watch, too
     if not outcome.is_over(run, pods):
         unexplained = delay.unexplained(situation, run)
         ends = stop.stop(situation, run, situation.job_of(run)) is not None
         return [*([WarningsAbout(unexplained)] if unexplained else []), *_last_words(pods, ends=ends)]
-    if not pods and run.name not in situation.live_pods:
+    if not pods and run.uid not in situation.live_pods:
         return [LivePods(run)]
     last = outcome.Evidence(run, pods).last
     return [LogOf(last.name, last.uid)] if last and not last.gone else []
@@ -77,7 +86,7 @@ def _about_run(situation: Situation, run: Run) -> list[Question]:
 def _last_words(pods: Sequence[Pod], *, ends: bool) -> list[Question]:
     """Return the questions for logs that will go with their pods, before the run is over: the kubelet is quick."""
     at_work = [pod for pod in pods if pod.alive and pod.started] if ends else []
-    leaving = [pod for pod in pods if pod.ended and pod.deletion_due and not pod.gone]
+    leaving = [pod for pod in pods if pod.ended and not pod.gone and (pod.deletion_due or pod.lingering)]
     return [LogOf(pod.name, pod.uid) for pod in (*at_work, *leaving)]
 
 
@@ -85,8 +94,6 @@ def _about_job_without_run(situation: Situation, job: Job) -> list[Question]:
     """Return what must be known of a Job that has no run in the cache, before it ends, or starts, because of that."""
     if job.status.task_name:
         return [LiveRun(job.status.task_name)]
-    if job.deleting:
-        return []
     if admission.first_refusal(situation, job):
         return [RunOf(job)]
     return [] if admission.first_hold(situation, job) else [StillWaits(job)]
@@ -101,26 +108,28 @@ def _about_next_number(situation: Situation) -> list[Question]:
     return [LiveRun(render.run_name(situation.key.pipeline, recorded))]
 
 
-def _unfinished_without_job(situation: Situation) -> list[Run]:
-    """Return the runs at work whose Job is in the cache no more: it was deleted, or has ended without them."""
-    active = {job.uid for job in situation.jobs}
-    return [
-        run
-        for run in situation.runs
-        if run.job_uid not in active and not run.stop and not outcome.is_over(run, situation.pods_of(run))
-    ]
+def _hidden(situation: Situation) -> list[Pod]:
+    """Return the pods that the watch says were deleted before they were over: labels that were taken away hide them."""
+    return [pod for pod in situation.pods if pod.gone and pod.phase not in {"Succeeded", "Failed"}]
 
 
 def open_questions(situation: Situation) -> list[Question]:
     """Return the questions whose answers the situation lacks."""
-    questions: list[Question] = []
+    questions: list[Question] = [StillThere(pod) for pod in _hidden(situation)]
     for job in situation.jobs:
         run = situation.run_of(job)
-        questions += _about_run(situation, run) if run else _about_job_without_run(situation, job)
+        if situation.fault_of(job):
+            questions += [] if run or job.status.task_name else [RunOf(job)]
+            continue
+        with faults.about(job):
+            questions += _about_run(situation, run) if run else _about_job_without_run(situation, job)
     questions += _about_next_number(situation)
-    if unreported := status.unreported_run(situation):
-        questions.append(LiveJob(unreported.job_name, unreported.job_uid))
-    without_job = [*_unfinished_without_job(situation), *retention.due_runs(situation)]
+    with faults.about(situation.pipeline):
+        if unreported := status.unreported_run(situation):
+            questions.append(LiveJob(unreported.job_name, unreported.job_uid))
+        if late := schedule.overdue(situation):
+            questions.append(WarningsAbout(late.cron_job_uid))
+        without_job = [*stop.strays(situation), *retention.due_runs(situation)]
     questions += [LiveJob(run.job_name, run.job_uid) for run in without_job]
     return [question for question in questions if not _answered(situation, question)]
 
@@ -130,7 +139,9 @@ def _answered(situation: Situation, question: Question) -> bool:  # noqa: PLR091
         case LiveRun(name):
             return name in situation.live_runs
         case LivePods(run):
-            return run.name in situation.live_pods
+            return run.uid in situation.live_pods
+        case StillThere(pod):
+            return pod.uid in situation.looked_for
         case LogOf(_, pod_uid):
             return pod_uid in situation.logs
         case WarningsAbout(uid):

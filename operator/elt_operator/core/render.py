@@ -8,7 +8,7 @@ from elt_operator.api import names
 from elt_operator.api.fields import DNS_LABEL, Json
 from elt_operator.api.job import JobSpec, Trigger
 from elt_operator.api.pipeline import PipelineSpec
-from elt_operator.api.pod import PodSettings, Volume
+from elt_operator.api.pod import OWN_TMP_VOLUME, PodSettings, Volume
 from elt_operator.core.situation import Job, Limits, Pipeline
 from elt_operator.core.variables import variables
 
@@ -34,12 +34,12 @@ done
 
 # A script starts further programs, and bash does not end them when it is told to end: job control gives the script a
 # process group of its own, and the signal goes to the whole group. It also reports the script's end; so standard error
-# is the script's alone.
+# is the script's alone. `--` keeps a script that starts with `-` from being taken for an option.
 SCRIPT_WRAPPER: Final = """\
 set -m
 trap 'again=1 stopped=1; kill -TERM -- "-$child"' TERM INT
 exec 3>&2 2>/dev/null
-bash -euo pipefail -c "$@" 2>&3 3>&- & child=$!
+bash -euo pipefail -c -- "$@" 2>&3 3>&- & child=$!
 [ -z "${stopped-}" ] || kill -TERM -- "-$child"
 again=1; while [ -n "$again" ]; do again=; wait "$child"; code=$?; done
 exit "$code"
@@ -54,8 +54,14 @@ MELTANO_DEFAULTS: Final = {
     "PYTHONUNBUFFERED": "1",
 }
 
-_TMP: Final = "elt-tmp"
+STARTED_BYTES: Final = 32 * 1024
+"""How much of what is started a Job's status repeats: what 32 actions with their arguments come to could not be stored.
+"""
+
 _LONGEST_JOB_NAME: Final = 63
+_NUMBER_DIGITS: Final = 9
+HIGHEST_NUMBER: Final = 10**_NUMBER_DIGITS - 1
+"""Of a run; with a Pipeline's longest name it makes the longest name that a batch Job may have."""
 
 
 def run_name(pipeline: str, number: int) -> str:
@@ -66,7 +72,9 @@ def run_name(pipeline: str, number: int) -> str:
 def number_of(pipeline: str, name: str) -> int | None:
     """Return the number in a run's name; ``None`` when ``name`` is not that of a run of ``pipeline``."""
     digits = name.removeprefix(f"{pipeline}-r")
-    return int(digits) if digits != name and digits.isascii() and digits.isdigit() and digits[0] != "0" else None
+    if digits == name or len(digits) > _NUMBER_DIGITS or not (digits.isascii() and digits.isdigit()):
+        return None
+    return int(digits) if digits[0] != "0" else None
 
 
 def may_name_a_job(name: str) -> bool:
@@ -75,7 +83,26 @@ def may_name_a_job(name: str) -> bool:
 
 
 def started_arguments(pipeline: PipelineSpec, job: JobSpec) -> list[str]:
-    """Return what is started, for people: the argument vector, or one command line for each action."""
+    """Return what is started, for people: the argument vector, or one command line for each action.
+
+    It has at most ``STARTED_BYTES`` in all; where there is more, the last text ends in ``…``.
+    """
+    return _shortened(_started(pipeline, job), STARTED_BYTES)
+
+
+def _shortened(texts: list[str], most: int) -> list[str]:
+    """Return ``texts`` as far as they have ``most`` bytes in all."""
+    kept: list[str] = []
+    for text in texts:
+        encoded = text.encode(errors="replace")
+        if len(encoded) > most:
+            return [*kept, encoded[:most].decode(errors="ignore") + "…"]
+        kept.append(text)
+        most -= len(encoded)
+    return kept
+
+
+def _started(pipeline: PipelineSpec, job: JobSpec) -> list[str]:
     arguments = job.arguments or []
     if pipeline.actions:
         return [" ".join(["meltano", action, *arguments]) for action in pipeline.actions]
@@ -181,8 +208,8 @@ def _volumes(spec: PipelineSpec) -> tuple[list[Json], list[Json]]:
     volumes = spec.volumes or []
     sources, mounts = [_volume_source(volume) for volume in volumes], [_mount(volume) for volume in volumes]
     if spec.pod.read_only_root_filesystem and all(volume.mount_path.rstrip("/") != "/tmp" for volume in volumes):  # noqa: S108 - the pod's, not ours
-        sources.append({"name": _TMP, "emptyDir": {}})
-        mounts.append({"name": _TMP, "mountPath": "/tmp"})  # noqa: S108 - the pod's, not ours
+        sources.append({"name": OWN_TMP_VOLUME, "emptyDir": {}})
+        mounts.append({"name": OWN_TMP_VOLUME, "mountPath": "/tmp"})  # noqa: S108 - the pod's, not ours
     return sources, mounts
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from elt_operator.core import outcome
+from elt_operator.core import outcome, schedule
 from elt_operator.core.situation import FinishedJob, Run, Situation
 
 
@@ -14,8 +14,25 @@ def _due_at(situation: Situation, run: Run) -> datetime | None:
         return None
     if not outcome.is_over(run, situation.pods_of(run)) or run.number > (recorded or 0):
         return None
-    ended = run.finish.time if run.finish and run.finish.time else run.created
-    return ended + timedelta(seconds=situation.limits.run_retention)
+    return _ended_at(situation, run) + timedelta(seconds=_seconds_kept(situation))
+
+
+def _ended_at(situation: Situation, run: Run) -> datetime:
+    """Return when ``run`` ended, as its batch Job says, else its last pod; nobody knows better: when it was created.
+
+    A time to come is nobody's end.
+    """
+    said = [run.finish.time] if run.finish and run.finish.time else []
+    last_pod = [pod.changed for pod in situation.pods_of(run)]
+    believable = [moment for moment in said or last_pod if not schedule.to_come(situation, moment)]
+    return max(believable, default=run.created)
+
+
+def _seconds_kept(situation: Situation) -> int:
+    """Return how long runs are kept: as their Pipeline says, else as the administrator does."""
+    spec = situation.pipeline.spec if situation.pipeline else None
+    own = spec.run_retention_seconds if spec else None
+    return situation.limits.run_retention if own is None else own
 
 
 def due_runs(situation: Situation) -> list[Run]:

@@ -1,4 +1,7 @@
-"""The schedule: a CronJob keeps the time; what that CronJob has to say, and what keeps it from being in place."""
+"""The schedule: a CronJob keeps the time; what that CronJob has to say, and what keeps it from being in place.
+
+Times that stand in annotations, or in a status, are others' to write: one that has not come yet counts as none.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,9 +13,25 @@ from elt_operator.api.reasons import Reason
 from elt_operator.core import cron, render
 from elt_operator.core.cron import Cron, InvalidScheduleError
 from elt_operator.core.render import time_text
-from elt_operator.core.situation import CronJob, Pipeline, Situation, Timetable
+from elt_operator.core.situation import CronJob, Pipeline, Situation, Slot, Timetable
 
 _SUSPENDED: Final = " (suspended)"
+
+LARGEST_CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
+"""How far other clocks may be ahead of ours. What is said to be of a later time is not believed."""
+
+_OVERDUE_AFTER: Final = timedelta(seconds=30)
+"""How long the CronJob controller may take, which looks every ten seconds and at a thousand CronJobs in twenty."""
+
+_OVERDUE_AGAIN: Final = timedelta(seconds=20)
+_OVERDUE_AT_LEAST: Final = timedelta(minutes=5)
+"""How often Kubernetes' warnings are looked at while a time is overdue: less and less, but that often at least."""
+
+GOES_ON: Final = " The schedule goes on by itself once this is fixed."
+"""What is said besides, as long as it is so."""
+
+_BESIDE_THE_POINT: Final = ("Saw a job that the controller did not create",)
+"""How warnings about a CronJob begin that do not say why a Job is missing (pkg/controller/cronjob: UnexpectedJob)."""
 
 
 def parsed(pipeline: Pipeline) -> Cron | None:
@@ -27,6 +46,87 @@ def readable(pipeline: Pipeline) -> Cron | None:
         return parsed(pipeline)
     except InvalidScheduleError:
         return None
+
+
+def ours(situation: Situation) -> CronJob | None:
+    """Return the CronJob that was made for this very Pipeline; ``None``: there is none."""
+    found, pipeline = situation.cron_job, situation.pipeline
+    return found if found and pipeline and found.owner_uid == pipeline.uid else None
+
+
+def slots(situation: Situation) -> list[Slot]:
+    """Return the slots that are ours to deal with, the oldest first: made by our CronJob, or by hand from its template.
+
+    A name proves nothing: another CronJob, or one of a Pipeline that was deleted, may have had the same.
+    """
+    cron_job, pipeline = ours(situation), situation.pipeline
+    if not cron_job or not pipeline or not pipeline.spec:
+        return []
+    return [slot for slot in situation.slots if not slot.deleting and slot.cron_job_uid in {"", cron_job.uid}]
+
+
+def to_come(situation: Situation, moment: datetime) -> bool:
+    """Return whether ``moment`` is further ahead than clocks differ."""
+    return moment - situation.now > LARGEST_CLOCK_DIFFERENCE
+
+
+def dealt_with_until(situation: Situation) -> datetime | None:
+    """Return the last time of the schedule that was dealt with; ``None``: none was.
+
+    Where the status names a time to come, it is not known. Then it was the time before the newest one: so the newest
+    is not lost, and no earlier one is counted again.
+    """
+    pipeline = situation.pipeline
+    told = pipeline.status.last_schedule_time if pipeline else None
+    if pipeline is None or told is None or not to_come(situation, told):
+        return told
+    wanted = readable(pipeline)
+    newest = wanted.last_before(situation.now) if wanted else None
+    return wanted.last_before(newest) if wanted and newest else None
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A time of the schedule that has passed, and for which Kubernetes has made no slot."""
+
+    time: datetime
+    cron_job_uid: str
+
+
+def _next_slot(situation: Situation) -> Overdue | None:
+    """Return the time for which Kubernetes has to make a slot next, past or to come; ``None``: nobody waits for one."""
+    pipeline, found = situation.pipeline, ours(situation)
+    wanted = readable(pipeline) if pipeline else None
+    if not pipeline or not pipeline.spec or not found or found.deleting or not wanted:
+        return None
+    said, since = found.timetable, found.timetable.since
+    in_place = (said.schedule, said.time_zone, said.suspend) == (wanted.expression, wanted.zone.key, False)
+    if pipeline.spec.suspend or not in_place or since is None or to_come(situation, since):
+        return None
+    if any(slot.time for slot in slots(situation)):
+        return None
+    after = [since, dealt_with_until(situation) or since]
+    if said.starting_deadline_seconds is not None:
+        after.append(situation.now - timedelta(seconds=said.starting_deadline_seconds))
+    first = wanted.next_after(max(after))
+    return Overdue(first, found.uid) if first else None
+
+
+def overdue(situation: Situation) -> Overdue | None:
+    """Return the first time for which there should have been a slot by now; ``None``: there is none."""
+    expected = _next_slot(situation)
+    return expected if expected and situation.now - expected.time > _OVERDUE_AFTER else None
+
+
+def next_look(situation: Situation) -> timedelta | None:
+    """Return when to look whether a time of the schedule is overdue, or what Kubernetes says about one that is."""
+    expected = _next_slot(situation)
+    if expected is None:
+        return None
+    late = situation.now - expected.time
+    if late > _OVERDUE_AFTER:
+        return min(max(late / 5, _OVERDUE_AGAIN), _OVERDUE_AT_LEAST)
+    return expected.time + _OVERDUE_AFTER + timedelta(seconds=1) - situation.now
 
 
 @dataclass(frozen=True)
@@ -44,22 +144,33 @@ def trouble(situation: Situation, pipeline: Pipeline) -> Trouble | None:
     try:
         wanted = parsed(pipeline)
     except InvalidScheduleError as error:
-        return Trouble(Reason.INVALID_SCHEDULE, f"{error}. Nothing is started by schedule until this is mended.")
+        return Trouble(Reason.INVALID_SCHEDULE, f"{error}. No scheduled Job will start until this is fixed.")
     if not wanted:
         return None
     found = situation.cron_job
-    if found and not found.owner_uid:
+    if found and not found.owner_uid and not found.left_behind:
         message = (
             f"There is a CronJob {found.key.pipeline} that is not the operator's. Rename or delete it, or the Pipeline."
         )
         return Trouble(Reason.NAME_CONFLICT, message)
-    if found and found.owner_uid != pipeline.uid:
-        message = f"CronJob {found.key.pipeline} of a deleted Pipeline of this name is being removed."
+    if found and found.owner_uid and found.owner_uid != pipeline.uid:
+        message = f"CronJob {found.key.pipeline} belongs to a deleted Pipeline of the same name and is being removed."
         return Trouble(Reason.NAME_CONFLICT, message, passing=True)
     for uid in (pipeline.uid, *(slot.uid for slot in situation.slots)):
         if refusal := situation.refusals.get(uid):
             return Trouble(Reason.REJECTED, f"Kubernetes refuses what the schedule needs: {refusal.message}")
-    return None
+    return _not_made(situation)
+
+
+def _not_made(situation: Situation) -> Trouble | None:
+    """Return why Kubernetes makes no slot for a time that has come, in its own words; ``None``: it has none."""
+    late = overdue(situation)
+    warning = situation.warnings.get(late.cron_job_uid) if late else None
+    if not late or not warning or not warning.message or warning.message.startswith(_BESIDE_THE_POINT):
+        return None
+    words = warning.message.removeprefix("Error creating job: ").rstrip(".")
+    message = f"Kubernetes cannot create the Job scheduled for {time_text(late.time)}: {words}.{GOES_ON}"
+    return Trouble(Reason.REJECTED, message, passing=True)
 
 
 def _since(found: CronJob | None, pipeline: Pipeline, agreed: str, deadline: int | None, now: datetime) -> datetime:
@@ -70,15 +181,18 @@ def _since(found: CronJob | None, pipeline: Pipeline, agreed: str, deadline: int
     """
     if found is None:
         promised = pipeline.status.next_schedule_time
-        if not promised or pipeline.status.observed_generation != pipeline.generation:
+        if not promised or promised < cron.EARLIEST or pipeline.status.observed_generation != pipeline.generation:
             return now
         return min(now, promised - timedelta(seconds=1))
     before = found.timetable
-    if before.since and before.agreed.removesuffix(_SUSPENDED) == agreed.removesuffix(_SUSPENDED):
+    known = before.since
+    if known and (known < cron.EARLIEST or known - now > LARGEST_CLOCK_DIFFERENCE):
+        known = None
+    if known and before.agreed.removesuffix(_SUSPENDED) == agreed.removesuffix(_SUSPENDED):
         resumed = before.agreed.endswith(_SUSPENDED) and not agreed.endswith(_SUSPENDED)
         if not resumed:
-            return before.since
-        return max(before.since, now - timedelta(seconds=deadline)) if deadline else now
+            return known
+        return max(known, now - timedelta(seconds=deadline)) if deadline else now
     return now
 
 
@@ -99,7 +213,7 @@ def _timetable(situation: Situation, pipeline: Pipeline, found: CronJob | None) 
         starting_deadline_seconds=spec.starting_deadline_seconds,
         pipeline_generation=pipeline.generation,
         agreed=agreed,
-        since=_since(found, pipeline, agreed, spec.starting_deadline_seconds, situation.now),
+        since=_since(ours(situation), pipeline, agreed, spec.starting_deadline_seconds, situation.now),
     )
 
 
@@ -114,13 +228,21 @@ class CronJobChange:
     found: CronJob | None
     manifest: Json | None
 
+    @property
+    def deletes(self) -> bool:
+        """Whether the CronJob has to go."""
+        return self.manifest is None
+
 
 def cron_job_change(situation: Situation) -> CronJobChange | None:
-    """Return what to do about the Pipeline's CronJob; ``None``: it is as it has to be, or nothing can be done now."""
+    """Return what to do about the Pipeline's CronJob; ``None``: it is as it has to be, or nothing can be done now.
+
+    One that the operator made and that nobody owns is taken over: without a Pipeline it would never be of use again.
+    """
     pipeline, found = situation.pipeline, situation.cron_job
-    if pipeline is None or pipeline.spec is None:
+    if pipeline is None or pipeline.spec is None or pipeline.deleting:
         return None
-    if found and (found.deleting or found.owner_uid != pipeline.uid):
+    if found and (found.deleting or not (found.left_behind or ours(situation))):
         return None
     refusal = situation.refusals.get(pipeline.uid)
     if refusal and refusal.ask_again > situation.now:
@@ -128,7 +250,7 @@ def cron_job_change(situation: Situation) -> CronJobChange | None:
     wanted = _timetable(situation, pipeline, found)
     if wanted is None:
         return CronJobChange(found, None) if found and not pipeline.spec.schedule else None
-    if found and found.timetable == wanted:
+    if ours(situation) and found and found.timetable == wanted:
         return None
     return CronJobChange(found, _manifest(pipeline, wanted))
 

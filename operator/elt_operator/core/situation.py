@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
+from typing import Final
 
 from elt_operator.api.job import TERMINAL_PHASES, JobSpec, JobStatus
 from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
 from elt_operator.api.reasons import Reason
+from elt_operator.core.faults import Fault
 
 
 @dataclass(frozen=True, order=True)
@@ -37,6 +39,7 @@ class Pipeline:
     """``None`` when the stored spec cannot be read; ``problem`` says why."""
     status: PipelineStatus
     problem: str = ""
+    deleting: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class Timetable:
     concurrency_policy: str = "Forbid"
     slots_suspended: bool = True
     """Whether the batch Jobs that it makes are suspended: slots, which never run."""
+    slots_marked: bool = True
+    """Whether those batch Jobs have our label, our gate, and say since when the schedule is in force."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,16 @@ class CronJob:
     key: Key
     uid: str
     owner_uid: str
-    """UID of the Pipeline that it was made for; empty: it is somebody else's."""
+    """UID of the Pipeline that it was made for; empty: it has no Pipeline as its owner."""
     deleting: bool
     timetable: Timetable
+    left_behind: bool = False
+    """Whether the operator made it and nobody owns it: its Pipeline was deleted with ``--cascade=orphan``, say."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A batch Job that a CronJob made, suspended for ever: a time of the schedule, or a wish to run now."""
+    """A batch Job from the template of a CronJob, which runs nothing: a time of the schedule, or a wish to run now."""
 
     key: Key
     name: str
@@ -110,9 +117,11 @@ class Slot:
     created: datetime
     deleting: bool
     time: datetime | None
-    """The time of the schedule; ``None``: made by hand (``kubectl create job --from=cronjob/...``)."""
+    """The time of the schedule; ``None``: made by hand (``kubectl create job --from=cronjob/...``, a dashboard)."""
     since: datetime
     """Since when the schedule that made it was in force."""
+    cron_job_uid: str = ""
+    """UID of the CronJob that owns it; empty: nobody does, and only its template says where it comes from."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,15 @@ class Run:
     started: datetime | None = None
     """When the batch Job controller first took it up, or took it up again after a suspension."""
     gone: bool = False
-    """Whether it has been deleted: this is what it was at last."""
+    """Whether the watch says that it was deleted: this is what it was at last."""
+    retries: int = 0
+    """How many attempts may follow the first one, in the batch Job controller's count."""
+    unwatched: bool = False
+    """Whether only a live read found it: somebody took away the label by which it is watched."""
+
+
+NOT_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
+"""The container runtime's words for a process that it could not start; the exit code beside them is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +191,21 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class OtherContainer:
+    """A container of a run's pod that is not ours: a webhook added it, for a mesh or an agent for secrets."""
+
+    name: str
+    prepares: bool
+    """Whether it is an init container, which comes before ours; a sidecar among them goes on beside it."""
+    running: bool
+    exit_code: int | None
+    """``None`` while it has not ended."""
+    reason: str = ""
+    """Why it waits, or how it ended, in the kubelet's word."""
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Pod:
     """A pod of a run: one attempt."""
 
@@ -181,13 +213,17 @@ class Pod:
     name: str
     uid: str
     run_name: str
+    run_uid: str
+    """UID of the batch Job that it was made for. Names come again, UIDs never."""
     created: datetime
     phase: str
     """Pending, Running, Succeeded, Failed or Unknown, as the kubelet says."""
     reason: str = ""
     message: str = ""
     started: datetime | None = None
-    """When the container started; ``None`` while it has not."""
+    """When our container started; ``None`` while it has not. It stays when the container has ended."""
+    begun: bool = False
+    """Whether our container need not be waited for any more: it runs, or is over, seen or not."""
     waiting_reason: str = ""
     """Why the container waits to be started, in the kubelet's word; empty while it does not wait."""
     waiting_message: str = ""
@@ -197,17 +233,59 @@ class Pod:
     disruption: str = ""
     """Why the cluster ended it (reason of the condition DisruptionTarget); empty when it did not."""
     node: str = ""
-    ready: bool = True
-    """What the condition Ready says; true where there is none."""
+    answers: bool = True
+    """Whether the node answers, as far as the condition Ready says so."""
     deletion_due: datetime | None = None
     """When it has to be gone, its grace period over; ``None``: nobody deleted it."""
+    interrupted_at: datetime | None = None
+    """Since when somebody ends it: a time limit, a deletion, the cluster; ``None``: nobody, or nobody says when."""
+    others: Sequence[OtherContainer] = ()
+    last_change: datetime | None = None
+    """When something last became of it, as far as it says so."""
     gone: bool = False
-    """Whether it has been deleted: this is what it was at last."""
+    """Whether the watch says that it was deleted: this is what it was at last."""
+    unwatched: bool = False
+    """Whether only a live read found it: somebody took away the label by which it is watched."""
 
     @property
     def alive(self) -> bool:
         """Whether a process of it may still run."""
         return not self.gone and self.phase not in {"Succeeded", "Failed"}
+
+    @property
+    def changed(self) -> datetime:
+        """When something last became of it, as well as it is known: of one that is over, about when it ended."""
+        ended = self.ended.end_time if self.ended else None
+        return max(moment for moment in (self.created, self.started, ended, self.last_change) if moment)
+
+    @property
+    def lingering(self) -> list[str]:
+        """The containers that others added and that go on though ours has ended."""
+        if not self.alive or self.ended is None:
+            return []
+        return [other.name for other in self.others if other.running]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the work was done: what containers do that others added does not count."""
+        if self.phase == "Succeeded":
+            return True
+        if not self.others or self.ended is None or self.ended.exit_code != 0:
+            return False
+        return bool(self.lingering or self.phase == "Failed") and not self._interrupted
+
+    @property
+    def failed_by_itself(self) -> bool:
+        """Whether our container has failed, and nobody had ended the pod before."""
+        return self.ended is not None and self.ended.exit_code != 0 and not self._interrupted
+
+    @property
+    def _interrupted(self) -> bool:
+        """Whether somebody had begun to end the pod before our container ended: the code may be that of a signal."""
+        if self.interrupted_at is None:
+            return bool(self.reason or self.disruption)
+        end = self.ended.end_time if self.ended else None
+        return end is None or end >= self.interrupted_at
 
 
 @dataclass(frozen=True)
@@ -283,6 +361,12 @@ class Situation:
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     """By the UID of what was to be made, or of what it was to be made for."""
 
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+    """By the UID of the Job or Pipeline on which looking at this Pipeline fails."""
+
+    pods_told_to_end: frozenset[str] = frozenset()
+    """UIDs of the pods that were told to end."""
+
     # Answers to the questions of core/questions.py, read live from the API server.
     logs: Mapping[str, PodLog] = field(default_factory=dict)
     """By the UID of the pod."""
@@ -293,7 +377,9 @@ class Situation:
     live_runs: Mapping[str, Run | None] = field(default_factory=dict)
     """By name; ``None``: there is none of ours."""
     live_pods: frozenset[str] = frozenset()
-    """Names of the runs whose pods were read live; ``pods`` then holds them all."""
+    """UIDs of the runs whose pods were read live; ``pods`` then holds them all."""
+    looked_for: frozenset[str] = frozenset()
+    """UIDs of pods that the watch said were deleted, and that were looked for; ``pods`` holds those that are there."""
     searched_jobs: frozenset[str] = frozenset()
     """UIDs of the Jobs whose run was searched live; ``runs`` then holds it, if there is one."""
     confirmed_jobs: frozenset[str] = frozenset()
@@ -311,7 +397,7 @@ class Situation:
     def _pods_by_run(self) -> Mapping[str, list[Pod]]:
         by_run: dict[str, list[Pod]] = {}
         for pod in sorted(self.pods, key=lambda pod: (pod.created, pod.name)):
-            by_run.setdefault(pod.run_name, []).append(pod)
+            by_run.setdefault(pod.run_uid, []).append(pod)
         return by_run
 
     @cached_property
@@ -326,6 +412,11 @@ class Situation:
     def present_jobs(self) -> Sequence[Job]:
         """The Jobs that nobody has deleted, the oldest first."""
         return [job for job in self.jobs if not job.deleting]
+
+    def fault_of(self, found: Job | Pipeline | None) -> Fault | None:
+        """Return what keeps going wrong with ``found``, so that only plain facts are left; ``None``: nothing does."""
+        fault = self.faults.get(found.uid) if found else None
+        return fault if fault and found and fault.plain and fault.generation == found.generation else None
 
     def before(self, job: Job) -> Job | None:
         """Return the Job just before ``job``; ``None`` when it is the oldest."""
@@ -346,4 +437,4 @@ class Situation:
 
     def pods_of(self, run: Run) -> list[Pod]:
         """Return the pods of ``run``, the oldest first."""
-        return self._pods_by_run.get(run.name, [])
+        return self._pods_by_run.get(run.uid, [])

@@ -1,16 +1,16 @@
 """Slots: each time of the schedule becomes a Job, or is skipped and said so; a list of reasons to skip, in order."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from elt_operator.api import names
+from elt_operator.api import conditions, names
 from elt_operator.api.job import Trigger
 from elt_operator.api.reasons import Reason
-from elt_operator.core import render, schedule
+from elt_operator.core import cron, render, schedule
 from elt_operator.core.events import Event
 from elt_operator.core.render import time_text
 from elt_operator.core.situation import Pipeline, Situation, Slot
@@ -18,8 +18,18 @@ from elt_operator.core.situation import Pipeline, Situation, Slot
 MOST_COUNTED: Final = 1_000
 """How many missed times are counted at once; a schedule of each minute makes as many in a day."""
 
+_TOLD_WITHIN: Final = timedelta(minutes=2)
+"""How long after a time has passed at most the status has told why there is no slot for it."""
+
 Skip = Callable[[Situation, Slot, datetime], str | None]
 """Return why the slot of a time of the schedule becomes no Job; ``None``: it may."""
+
+
+def still_to_come(situation: Situation, slot: Slot, time: datetime) -> str | None:
+    """Its time has not come: its own annotation was forged, or the clock that it was made by is wrong."""
+    if not schedule.to_come(situation, time):
+        return None
+    return f"batch Job {slot.name} was made before that time; check the clocks of the control plane"
 
 
 def suspended(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
@@ -33,7 +43,7 @@ def unreadable(situation: Situation, _slot: Slot, _time: datetime) -> str | None
     pipeline = situation.pipeline
     if not pipeline or not pipeline.spec or not pipeline.spec.schedule or schedule.readable(pipeline):
         return None
-    return "the schedule was changed to one that cannot be carried out"
+    return "spec.schedule is not valid any more"
 
 
 def too_late(situation: Situation, _slot: Slot, time: datetime) -> str | None:
@@ -44,7 +54,7 @@ def too_late(situation: Situation, _slot: Slot, time: datetime) -> str | None:
     late = (situation.now - time).total_seconds()
     if late <= spec.starting_deadline_seconds:
         return None
-    return f"it was seen {late:.0f} s late (startingDeadlineSeconds: {spec.starting_deadline_seconds})"
+    return f"it could only start {late:.0f} s late (startingDeadlineSeconds: {spec.starting_deadline_seconds})"
 
 
 def superseded(situation: Situation, _slot: Slot, time: datetime) -> str | None:
@@ -53,7 +63,7 @@ def superseded(situation: Situation, _slot: Slot, time: datetime) -> str | None:
     later = wanted.next_after(time) if wanted else None
     if later is None or later > situation.now:
         return None
-    return f"it was seen only after the next one ({time_text(later)}) had come; the newest runs"
+    return f"a later one ({time_text(later)}) was already due, and only the latest is run"
 
 
 def busy(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
@@ -66,39 +76,44 @@ def busy(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
         if policy == "Forbid":
             return f"Job {job.name} is active (concurrencyPolicy: Forbid)"
         if policy == "Queue" and job.scheduled and not situation.run_of(job) and not job.status.task_name:
-            return f"scheduled Job {job.name} still waits for its turn, and one at most may (concurrencyPolicy: Queue)"
+            return f"scheduled Job {job.name} is already queued; at most one may wait (concurrencyPolicy: Queue)"
     return None
 
 
 def name_taken(situation: Situation, slot: Slot, _time: datetime) -> str | None:
     """A Job of the name that its Job would have is there, and was not made for it."""
-    return f"there is another Job {slot.name}" if situation.slot_jobs.get(slot.uid) is False else None
+    return f"another Job is named {slot.name}" if situation.slot_jobs.get(slot.uid) is False else None
 
 
-SKIPS: Sequence[Skip] = (name_taken, suspended, unreadable, too_late, superseded, busy)
+SKIPS: Sequence[Skip] = (still_to_come, name_taken, suspended, unreadable, too_late, superseded, busy)
 
 
-def _outdated(slot: Slot) -> bool:
+def _outdated(situation: Situation, slot: Slot) -> bool:
     """Whether the slot's time is before its schedule came into force, or was resumed: the past is not made up for."""
-    return slot.time is not None and slot.time < slot.since
+    since = cron.EARLIEST if schedule.to_come(situation, slot.since) else max(slot.since, cron.EARLIEST)
+    return slot.time is not None and slot.time < since
 
 
 def made(situation: Situation, slot: Slot) -> bool:
     """Whether the Job of ``slot`` was made."""
-    return situation.slot_jobs.get(slot.uid) is True or any(job.slot_uid == slot.uid for job in situation.jobs)
+    return situation.slot_jobs.get(slot.uid) is True or any(
+        job.slot_uid == slot.uid and job.name == slot.name for job in situation.jobs
+    )
 
 
 def _dealt_with(situation: Situation, slot: Slot) -> bool:
     """Whether the Pipeline's status tells already what became of the slot."""
-    last = situation.pipeline.status.last_schedule_time if situation.pipeline else None
+    last = schedule.dealt_with_until(situation)
     return slot.time is not None and last is not None and slot.time <= last
 
 
 def _refused_by_hand(situation: Situation, slot: Slot) -> str | None:
-    """Return why a slot that was made by hand becomes no Job."""
+    """Return why a slot that was made by hand becomes no Job, and what to do."""
     if not render.may_name_a_job(slot.name):
-        return "a Job's name has at most 63 characters: lower-case letters, digits and `-`"
-    return f"there is another Job {slot.name}" if situation.slot_jobs.get(slot.uid) is False else None
+        return "its name cannot be a Job's; choose at most 63 characters: lower-case letters, digits and `-`"
+    return (
+        f"another Job is named {slot.name}; choose another name" if situation.slot_jobs.get(slot.uid) is False else None
+    )
 
 
 def skipped_because(situation: Situation, slot: Slot, skips: Sequence[Skip] = SKIPS) -> str | None:
@@ -108,18 +123,12 @@ def skipped_because(situation: Situation, slot: Slot, skips: Sequence[Skip] = SK
     return next((words for skip in skips if (words := skip(situation, slot, slot.time))), None)
 
 
-def _present(situation: Situation) -> list[Slot]:
-    """Return the slots that are ours to deal with."""
-    pipeline = situation.pipeline
-    return [slot for slot in situation.slots if not slot.deleting] if pipeline and pipeline.spec else []
-
-
 def due(situation: Situation) -> list[Slot]:
     """Return the slots that become a Job now."""
     return [
         slot
-        for slot in _present(situation)
-        if not _outdated(slot)
+        for slot in schedule.slots(situation)
+        if not _outdated(situation, slot)
         and not _dealt_with(situation, slot)
         and not made(situation, slot)
         and not skipped_because(situation, slot)
@@ -154,7 +163,7 @@ def job_manifest(situation: Situation, slot: Slot) -> dict[str, Any]:
             "name": slot.name,
             "namespace": slot.key.namespace,
             "labels": {names.MANAGED_BY_LABEL: names.MANAGER},
-            "annotations": {names.SLOT_ANNOTATION: slot.uid},
+            "annotations": {names.SLOT_ANNOTATION: slot.uid, names.SLOT_NAME_ANNOTATION: slot.name},
             "ownerReferences": [schedule.owned_by(pipeline)],
         },
         "spec": {"pipelineName": slot.key.pipeline, "trigger": trigger.as_json()},
@@ -166,6 +175,8 @@ class Settled:
     """A slot that is done with: it became a Job, was skipped, or is of the past."""
 
     slot: Slot
+    time: datetime | None = None
+    """The time of the schedule that is dealt with together with it; ``None``: none is."""
     skipped: int = 0
     """How many times of the schedule are skipped with it: itself, and those before it that had no slot."""
     events: Sequence[Event] = ()
@@ -173,34 +184,32 @@ class Settled:
 
 def settled(situation: Situation) -> list[Settled]:
     """Return the slots that are done with; the Pipeline's status has to tell so before they are deleted."""
-    pipeline = situation.pipeline
-    last = pipeline.status.last_schedule_time if pipeline else None
+    last = schedule.dealt_with_until(situation)
     result = []
-    for slot in _present(situation):
-        if _dealt_with(situation, slot) or _outdated(slot):
-            result.append(Settled(slot))
+    for slot in schedule.slots(situation):
+        if _dealt_with(situation, slot) or _outdated(situation, slot):
+            result.append(Settled(slot, slot.time))
             continue
         because = None if made(situation, slot) else skipped_because(situation, slot)
         if not because and not made(situation, slot):
             continue
-        result.append(_settle(situation, slot, because, last))
-        last = slot.time or last
+        one = _settle(situation, slot, because, last)
+        result.append(one)
+        last = one.time or last
     return result
 
 
 def _settle(situation: Situation, slot: Slot, because: str | None, last: datetime | None) -> Settled:
     if slot.time is None:
-        told = [_skip(f"Batch Job {slot.name} became no Job: {because}.")] if because else []
+        told = [_skip(f"Batch Job {slot.name} started no Job and was deleted: {because}.")] if because else []
         return Settled(slot, events=told)
+    scheduled = time_text(slot.time if cron.within_bounds(slot.time) else cron.LATEST)
+    skipped = [_skip(f"Skipped the run scheduled for {scheduled}: {because}.")] if because else []
+    if schedule.to_come(situation, slot.time):  # it is no time that has passed, and others will come before it
+        return Settled(slot, events=skipped)
     missed = _missed(situation, slot, slot.time, last)
-    events = []
-    if missed:
-        count = f"at least {len(missed)}" if len(missed) == MOST_COUNTED else str(len(missed))
-        which = f"{time_text(missed[0])} to {time_text(missed[-1])}" if len(missed) > 1 else time_text(missed[0])
-        events.append(_skip(f"{count} passed while operator, CronJob controller or API server were away: {which}."))
-    if because:
-        events.append(_skip(f"The slot of {time_text(slot.time)} became no Job: {because}."))
-    return Settled(slot, len(missed) + bool(because), events)
+    told = [_skip(_about_missed(situation, missed))] if missed else []
+    return Settled(slot, slot.time, len(missed) + bool(because), [*told, *skipped])
 
 
 _skip = partial(Event, "Warning", Reason.SLOT_SKIPPED)
@@ -209,13 +218,40 @@ _skip = partial(Event, "Warning", Reason.SLOT_SKIPPED)
 def _missed(situation: Situation, slot: Slot, time: datetime, last: datetime | None) -> list[datetime]:
     """Return the times between the last slot and this one: there was none for them."""
     wanted = schedule.readable(situation.pipeline) if situation.pipeline else None
-    after = max(last, slot.since) if last else slot.since
+    cron_job = schedule.ours(situation)
+    in_force = [slot.since, cron_job.timetable.since if cron_job else None, last]
+    after = max(moment for moment in in_force if moment)
     return list(islice(wanted.between(after, time), MOST_COUNTED)) if wanted else []
+
+
+def _about_missed(situation: Situation, missed: Sequence[datetime]) -> str:
+    """Return what to tell of times that had no slot: the cause only where it was known when they passed."""
+    count = f"at least {len(missed)}" if len(missed) == MOST_COUNTED else str(len(missed))
+    which = f"{time_text(missed[0])} to {time_text(missed[-1])}" if len(missed) > 1 else time_text(missed[0])
+    cause = _known_then(situation, missed[0])
+    return f"Skipped {count} scheduled time{'s' * (len(missed) > 1)} ({which}){f': {cause}' if cause else '.'}"
+
+
+def _known_then(situation: Situation, first: datetime) -> str:
+    """Return why the Pipeline has not been ready since ``first``, as its status says; empty: it may have been."""
+    told = situation.pipeline.status.conditions if situation.pipeline else None
+    ready = next((one for one in told or [] if one.type == conditions.READY), None)
+    if ready is None or conditions.Verdict(ready.status) is not conditions.Verdict.FALSE:
+        return ""
+    return ready.message.removesuffix(schedule.GOES_ON) if ready.last_transition_time - first <= _TOLD_WITHIN else ""
+
+
+def believable(situation: Situation, pipeline: Pipeline) -> Pipeline:
+    """Return ``pipeline`` without what its status cannot know: the time dealt with last, where that is to come."""
+    last = schedule.dealt_with_until(situation)
+    if pipeline.status.last_schedule_time == last:
+        return pipeline
+    return replace(pipeline, status=pipeline.status.model_copy(update={"last_schedule_time": last}))
 
 
 def last_time(pipeline: Pipeline, done: Sequence[Settled]) -> datetime | None:
     """Return the last time of the schedule that was dealt with, once the slots in ``done`` are."""
-    times: Iterator[datetime | None] = (one.slot.time for one in done)
+    times: Iterator[datetime | None] = (one.time for one in done)
     return max([time for time in (pipeline.status.last_schedule_time, *times) if time], default=None)
 
 

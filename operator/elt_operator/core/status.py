@@ -1,8 +1,8 @@
 """What a Job's and a Pipeline's status say. Nothing in them changes by the passing of time alone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from elt_operator.api import conditions
 from elt_operator.api.conditions import Condition, Verdict, transitioned
@@ -11,14 +11,10 @@ from elt_operator.api.pipeline import ActiveJob, LastJob, PipelineStatus
 from elt_operator.api.reasons import Reason
 from elt_operator.core import outcome, render, schedule, slots
 from elt_operator.core.admission import Refusal
-from elt_operator.core.situation import Job, Pipeline, Run, Situation
+from elt_operator.core.faults import Fault
+from elt_operator.core.situation import Job, Pipeline, Pod, Run, Situation
 from elt_operator.core.slots import Settled
-
-_MESSAGE_CHARACTERS: Final = 2048
-
-
-def _shortened(message: str) -> str:
-    return message if len(message) <= _MESSAGE_CHARACTERS else message[: _MESSAGE_CHARACTERS - 1] + "…"
+from elt_operator.core.words import shortened
 
 
 def _conditions_of(described: Job | Pipeline, now: datetime) -> Callable[[str, Verdict, str, str], Condition]:
@@ -29,7 +25,7 @@ def _conditions_of(described: Job | Pipeline, now: datetime) -> Callable[[str, V
             type=kind,
             status=verdict.value,
             reason=reason,
-            message=_shortened(message),
+            message=shortened(message),
             last_transition_time=now,
             observed_generation=described.generation,
         )
@@ -60,7 +56,7 @@ def says(job: Job, reason: Reason, message: str) -> bool:
         told.phase is Phase.QUEUED
         and told.reason == reason
         and told.observed_generation == job.generation
-        and [condition.message for condition in (told.conditions or [])[:1]] == [_shortened(message)]
+        and [condition.message for condition in (told.conditions or [])[:1]] == [shortened(message)]
     )
 
 
@@ -120,6 +116,27 @@ def ended(situation: Situation, job: Job, run: Run, result: outcome.Outcome) -> 
     )
 
 
+def ended_plainly(job: Job, run: Run, pods: Sequence[Pod], fault: Fault, now: datetime) -> JobStatus:
+    """Return the last status of a Job whose run is over, from plain facts alone: all else that was said is left out."""
+    plain = [replace(pod, ended=pod.ended and replace(pod.ended, message=""), message="", others=()) for pod in pods]
+    finish = run.finish and replace(run.finish, message="")
+    evidence = outcome.Evidence(replace(run, finish=finish), plain)
+    verdict, last = outcome.verdict(evidence), evidence.last
+    end = outcome.process_end(last) if last else None
+    message = f"{verdict.message} The operator could not read more of the run than this ({fault.words})."
+    return JobStatus(
+        phase=verdict.phase,
+        reason=verdict.reason,
+        observed_generation=job.generation,
+        conditions=_job_conditions(job, verdict.phase, verdict.reason, message, now),
+        start_time=run.created,
+        end_time=(end.end_time if end else None) or now,
+        exit_code=end.exit_code if end else None,
+        task_name=run.name,
+        error_message=outcome.error_message(verdict, None),
+    )
+
+
 def refused(job: Job, refusal: Refusal, now: datetime) -> JobStatus:
     """Return the last status of a Job that never started."""
     return JobStatus(
@@ -128,7 +145,7 @@ def refused(job: Job, refusal: Refusal, now: datetime) -> JobStatus:
         observed_generation=job.generation,
         conditions=_job_conditions(job, refusal.phase, refusal.reason, refusal.message, now),
         end_time=now,
-        error_message=_shortened(refusal.message) if refusal.phase is Phase.ERROR else None,
+        error_message=shortened(refusal.message) if refusal.phase is Phase.ERROR else None,
     )
 
 
@@ -172,6 +189,21 @@ def _pipeline_conditions(situation: Situation, pipeline: Pipeline, last: LastJob
         said = f"Job {last.name} ended as {last.phase}."
         current.append(condition(conditions.LAST_JOB_SUCCEEDED, verdict, last.phase.capitalize(), said))
     return transitioned(pipeline.status.conditions or [], current)
+
+
+def faulty_pipeline(pipeline: Pipeline, fault: Fault, now: datetime) -> PipelineStatus:
+    """Return the status of a Pipeline on which the operator fails: its schedule stands still, its Jobs go on."""
+    condition = _conditions_of(pipeline, now)
+    message = (
+        f"The operator fails on this Pipeline ({fault.words}). Its schedule stands still; Jobs made by hand still run. "
+        "Change the Pipeline, and report this: it is a bug in the operator."
+    )
+    current = [
+        condition(conditions.READY, Verdict.FALSE, Reason.OPERATOR_ERROR, message),
+        condition(conditions.STALLED, Verdict.TRUE, Reason.OPERATOR_ERROR, message),
+    ]
+    told = transitioned(pipeline.status.conditions or [], current)
+    return pipeline.status.model_copy(update={"observed_generation": pipeline.generation, "conditions": told})
 
 
 def _last_job(job: Job) -> LastJob:

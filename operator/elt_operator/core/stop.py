@@ -4,10 +4,11 @@ A run is stopped by suspending it: its process gets SIGTERM and its grace period
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from elt_operator.api.reasons import Reason
-from elt_operator.core import concurrency, delay
-from elt_operator.core.situation import Job, Run, Situation, Stop
+from elt_operator.core import concurrency, delay, outcome
+from elt_operator.core.situation import Job, Pod, Run, Situation, Stop
 
 Check = Callable[[Situation, Run, Job | None], Stop | None]
 
@@ -21,7 +22,7 @@ def asked_for(_situation: Situation, _run: Run, job: Job | None) -> Stop | None:
 
 def replaced(situation: Situation, _run: Run, job: Job | None) -> Stop | None:
     """A newer Job takes its place."""
-    newer = concurrency.replaced_by(situation, job) if job and not job.deleting else None
+    newer = concurrency.replaced_by(situation, job) if job else None
     if not newer:
         return None
     return Stop(Reason.REPLACED, f"Job {newer.name} took this one's place (concurrencyPolicy: Replace)")
@@ -50,7 +51,38 @@ def told_otherwise(situation: Situation, run: Run, job: Job | None) -> Stop | No
     return Stop(Reason.STOPPED, f"Job {told.name} had ended already ({told.status.phase})")
 
 
-CHECKS: Sequence[Check] = (asked_for, replaced, never_started, told_otherwise)
+def outlived(situation: Situation, run: Run, job: Job | None) -> Stop | None:
+    """Its Job has ended with its own container; containers that others added keep its pod alive."""
+    told = situation.live_jobs.get(run.job_uid)
+    lingering = [name for pod in situation.pods_of(run) for name in pod.lingering]
+    if job or not lingering or not (told and told.ended):
+        return None
+    went_on = f"container {' and '.join(lingering)}, which is not the run's, went on"
+    return Stop(Reason.STOPPED, f"Job {told.name} has ended ({told.status.phase}); {went_on}")
+
+
+CHECKS: Sequence[Check] = (asked_for, replaced, never_started, outlived, told_otherwise)
+
+
+def strays(situation: Situation) -> list[Run]:
+    """Return the runs at work without a Job that waits for them: it was deleted, or has ended without them."""
+    active = {job.uid for job in situation.jobs}
+    return [
+        run
+        for run in situation.runs
+        if run.job_uid not in active and not run.stop and not run.gone and _at_work(run, situation.pods_of(run))
+    ]
+
+
+def _at_work(run: Run, pods: Sequence[Pod]) -> bool:
+    return not outcome.is_over(run, pods) or any(pod.lingering for pod in pods)
+
+
+def with_its_job(job: Job, run: Run) -> Run:
+    """Return ``run`` as its Job tells it: whoever deletes a Job in the foreground has its run deleted first."""
+    if not (job.deleting and run.gone) or run.stop or run.finish:
+        return run
+    return replace(run, stop=Stop(Reason.STOPPED, "The Job was deleted"), stopped=True)
 
 
 def stop(situation: Situation, run: Run, job: Job | None, checks: Sequence[Check] = CHECKS) -> Stop | None:

@@ -3,24 +3,26 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import partial
 
-import kopf
-
-from elt_operator.api import names
 from elt_operator.core.situation import Key
-from elt_operator.handlers import checks, stateless, watches, web
+from elt_operator.handlers import checks, web
+from elt_operator.handlers.background import Background, Endless
+from elt_operator.handlers.watches import JobWatch
 from elt_operator.kube import sources
 from elt_operator.kube.audit import Audit
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import Client
 from elt_operator.kube.cluster import LiveCluster
+from elt_operator.kube.intake import Intake, Unreadable
 from elt_operator.kube.leadership import Leadership
 from elt_operator.kube.lease import Lease
 from elt_operator.kube.metrics import Metrics, State
+from elt_operator.kube.notices import Notices
+from elt_operator.kube.places import Place, Places
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
 from elt_operator.kube.reflector import Reflector
@@ -28,8 +30,6 @@ from elt_operator.kube.resource_types import ResourceTypes
 from elt_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-_RESTART_SECONDS: Final = 2.0
 
 
 def now() -> datetime:
@@ -46,13 +46,15 @@ async def run(settings: Settings) -> None:
     """Look after all Pipelines until SIGTERM or SIGINT; one that comes before the watches begin cancels it."""
     _end_by_cancelling()
     async with await Client.connect() as client, client.another() as for_lease:
-        metrics, cache = Metrics(), Cache()
+        metrics = Metrics()
+        unreadable = Unreadable(metrics.count_unreadable)
+        cache = Cache(unreadable.tell)
         client.count = metrics.count_request
         queue: WorkQueue[Key] = WorkQueue()
         cluster = LiveCluster.behind(client)
-        audit = Audit(
-            cluster, cache, queue, settings.namespaces, settings.audit_seconds, restarted=metrics.count_watch_restart
-        )
+        intake = Intake(cache, queue.add, unreadable.tell)
+        places = Places(settings.namespaces, metrics.count_watch_restart)
+        audit = Audit(cluster, cache, queue, intake, places, settings.audit_seconds)
         lease = (
             Lease(for_lease, settings.lease_namespace, settings.lease_name, settings.identity, exact_now)
             if settings.lease_namespace
@@ -60,110 +62,90 @@ async def run(settings: Settings) -> None:
         )
         leadership = Leadership(lease)
         client.may_write = leadership.may_write
-        metrics.registry.register(State(cache, queue, leadership.acts, pipelines=settings.pipeline_metrics))
-        reconciler = Reconciler(cluster, cache, queue, now, settings.limits, metrics, leadership.acts)
-        served = ResourceTypes(client)
-        live, ready = checks.of(served, audit, lease, settings)
+        metrics.registry.register(State(cache, queue, leadership.acts, places, pipelines=settings.pipeline_metrics))
+        reconciler = Reconciler(
+            cluster, cache, queue, now, settings.limits, metrics, leadership.acts, serves=audit.serves
+        )
+        served, background, told_to_end = ResourceTypes(client), Background(), asyncio.Event()
+        live, ready = checks.of(served, audit, lease, background, settings)
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(background)
             await stack.enter_async_context(
-                web.serving(settings.health_port, live=live, ready=ready, metrics=metrics.text)
+                web.serving(settings.health_port, background, live=live, ready=ready, metrics=metrics.text)
             )
             await served.wait()
             # Nothing is decided before everything was listed: a run that is not known yet would be made again.
             await audit.until_done()
-            # kopf ends the tasks that start after it; so these start before.
-            await stack.enter_async_context(_background(reconciler, audit, leadership, settings))
-            await _watch(client, audit, leadership, settings)
+            _end_by_setting(told_to_end)
+            _start(background, Parts(client, audit, reconciler, leadership, told_to_end), settings)
+            await told_to_end.wait()
+            if lease:  # at once; kopf takes its time to end
+                await lease.release()
         queue.close()
 
 
 def _end_by_cancelling() -> None:
-    """Have SIGTERM cancel this task until kopf sets its own handler: a pod's first process would ignore it."""
+    """Have SIGTERM cancel this task until there is more to end: a pod's first process would ignore it."""
     task = asyncio.current_task()
     if task:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-@asynccontextmanager
-async def _background(
-    reconciler: Reconciler, audit: Audit, leadership: Leadership, settings: Settings
-) -> AsyncIterator[None]:
-    """Run the workers, the reflectors, the audit and the Lease for as long as the context lasts."""
+def _end_by_setting(told_to_end: asyncio.Event) -> None:
+    """Have SIGTERM and SIGINT set this event."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
 
-    async def tell() -> None:
-        await audit.watching.wait()
-        logger.info("looking after %s", ", ".join(settings.namespaces) or "all namespaces")
+
+@dataclass(frozen=True)
+class Parts:
+    """What the background tasks work with."""
+
+    client: Client
+    audit: Audit
+    reconciler: Reconciler
+    leadership: Leadership
+    told_to_end: asyncio.Event
+
+
+def _start(background: Background, parts: Parts, settings: Settings) -> None:
+    """Start the workers, the watches of each place, the audit and the Lease."""
+    audit, places, lease = parts.audit, parts.audit.places, parts.leadership.lease
 
     async def work() -> None:
         # What is stopped or deleted must be seen to end; so nothing is done before the watches run.
         await audit.watching.wait()
-        await reconciler.queue.work(reconciler.look_at)
+        await parts.reconciler.queue.work(parts.reconciler.look_at)
 
-    reflectors = [
-        Reflector(audit.cluster, audit.cache, source, audit.begin, audit.queue.add)
-        for source in sources.within(settings.namespaces, sources.KUBERNETES)
-    ]
-    started: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
-        *((f"worker {n}", work) for n in range(settings.workers)),
-        ("tell", tell),
-        ("audit", audit.repeat),
-        *((reflector.name, reflector.run) for reflector in reflectors),
-        ("leadership", lambda: leadership.prepare(audit)),
-        *([("lease", leadership.lease.keep)] if leadership.lease else []),
-    ]
-    tasks = [asyncio.create_task(do(), name=name) for name, do in started]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    for number in range(settings.workers):
+        background.start(f"worker {number}", work)
+    for place in places.all:
+        background.start(f"watches of {place.name}", partial(_watch, background, parts, place))
+    background.start("audit", audit.repeat)
+    if lease:
+        background.start("lease", lease.keep)
+        background.start("leadership", partial(parts.leadership.prepare, audit))
+    if settings.lease_namespace:
+        namespace, pod = settings.lease_namespace, settings.identity
+        background.start("notices", Notices(audit.cluster, places, namespace, pod, parts.reconciler.clock).keep)
 
 
-async def _end_in_peace(ready: asyncio.Event, stop: asyncio.Event, leadership: Leadership) -> None:
-    """Give up the Lease as soon as we are told to end, then have kopf end; it takes its time."""
-    await ready.wait()
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):  # kopf has set its own before it was ready
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await told.wait()
-    if leadership.lease:
-        await leadership.lease.release()
-    stop.set()
-
-
-async def _watch(client: Client, audit: Audit, leadership: Leadership, settings: Settings) -> None:
-    """Run kopf until it is told to stop; start it again when it gives up, with the cache as warm as it was."""
-    registry = kopf.OperatorRegistry()
-    watches.register(registry, audit.cache, audit.queue)
-
-    @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.AiohttpSession:
-        session = client.new_session(f"{names.MANAGER}-watch", audit.listed_anew)
-        return kopf.AiohttpSession(server=client.server, aiohttp_session=session)
-
+async def _watch(background: Background, parts: Parts, place: Place) -> None:
+    """Watch all of a place for ever; while it is left out, wait until it can be read again."""
+    audit = parts.audit
     while True:
-        ready, stop = asyncio.Event(), asyncio.Event()
-        ending = asyncio.create_task(_end_in_peace(ready, stop, leadership), name="end in peace")
-        try:
-            await kopf.operator(
-                ready_flag=ready,
-                stop_flag=stop,
-                registry=registry,
-                settings=stateless.settings(),
-                # Unused without peering; but kopf would make one of the user's name, and the pod's user has none.
-                identity=names.MANAGER,  # type: ignore[arg-type]  # its own type of str, which it does not export
-                standalone=True,
-                clusterwide=not settings.namespaces,
-                namespaces=settings.namespaces,
-            )
-        except Exception as error:  # noqa: BLE001 - whatever ends kopf, Pipelines still want to be looked after
-            # Not with the traceback, which would be kopf's and says no more than the words do.
-            logger.error(  # noqa: TRY400
-                "the watches ended; starting them again: %s: %s", type(error).__name__, error
-            )
-            await asyncio.sleep(_RESTART_SECONDS)
-        else:
-            return
-        finally:
-            ending.cancel()
+        await audit.take_up(place)
+        jobs = JobWatch(
+            parts.client,
+            audit.intake,
+            place,
+            audit.listed_anew,
+            audit.places.doubt,
+            lambda: _end_by_setting(parts.told_to_end),
+        )
+        reflectors = [
+            Reflector(audit.cluster, audit.intake, source, audit.begin, audit.places.doubt)
+            for source in sources.of(place.namespace, sources.BY_REFLECTORS)
+        ]
+        watches: dict[str, Endless] = {reflector.name: reflector.run for reflector in reflectors}
+        await background.run_until({**watches, jobs.name: jobs.run}, partial(audit.until_left_out, place))

@@ -9,7 +9,7 @@ import kopf
 
 from elt_operator.api import names
 from elt_operator.kube.reflector import Patiently
-from elt_operator.kube.sources import ENDED_JOBS_LEFT_OUT
+from elt_operator.kube.sources import ENDED_JOBS_LEFT_OUT, PAGE_OF_LARGE_OBJECTS
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -67,5 +67,6 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.connect_timeout = 10.0
     chosen.watching.reconnect_backoff = 0.5
     chosen.watching.field_selectors[names.GROUP, names.VERSION, names.JOBS] = ENDED_JOBS_LEFT_OUT
-    chosen.process.ultimate_exiting_timeout = 25.0
+    chosen.watching.chunk_size = PAGE_OF_LARGE_OBJECTS
+    chosen.process.ultimate_exiting_timeout = None  # kopf would kill the process when only one of its watches ends
     return chosen

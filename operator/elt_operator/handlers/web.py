@@ -4,16 +4,25 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 
+from elt_operator.handlers.background import Background
+
 logger = logging.getLogger(__name__)
 
 Check = Callable[[], str]
-"""Return what is wrong; empty: nothing."""
+"""Return what is wrong; empty: nothing. A ``Note`` is told, too, but nothing is wrong."""
+
+
+class Note(str):
+    """What whoever reads an answer may want to know, though nothing fails."""
+
+    __slots__ = ()
+
 
 LONGEST_LAG_SECONDS: Final = 5.0
 _TICK_SECONDS: Final = 1.0
@@ -43,10 +52,14 @@ class Lag:
 
 def _probe(checks: Mapping[str, Check]) -> Callable[[web.Request], object]:
     async def answer(request: web.Request) -> web.Response:
-        wrong = {name: words for name, check in checks.items() if (words := check())}
+        told = {name: check() for name, check in checks.items()}
+        wrong = {name: words for name, words in told.items() if words and not isinstance(words, Note)}
         if wrong:
             logger.warning("%s fails: %s", request.path, "; ".join(wrong.values()))
-        lines = [f"[{'-' if name in wrong else '+'}] {name}: {wrong.get(name, 'ok')}" for name in checks]
+        lines = [
+            f"[-] {name}: {words}" if name in wrong else f"[+] {name}: ok{words and f'; {words}'}"
+            for name, words in told.items()
+        ]
         return web.Response(text="\n".join(lines) + "\n", status=500 if wrong else 200)
 
     return answer
@@ -54,7 +67,12 @@ def _probe(checks: Mapping[str, Check]) -> Callable[[web.Request], object]:
 
 @asynccontextmanager
 async def serving(
-    port: int, *, live: Mapping[str, Check], ready: Mapping[str, Check], metrics: Callable[[], bytes]
+    port: int,
+    background: Background,
+    *,
+    live: Mapping[str, Check],
+    ready: Mapping[str, Check],
+    metrics: Callable[[], bytes],
 ) -> AsyncIterator[None]:
     """Answer on ``port`` of all addresses for as long as the context lasts; 0: not at all."""
     if not port:
@@ -72,11 +90,8 @@ async def serving(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, port=port).start()
-    measuring = asyncio.create_task(lag.measure(), name="lag")
+    background.start("lag", lag.measure)
     try:
         yield
     finally:
-        measuring.cancel()
-        with suppress(asyncio.CancelledError):
-            await measuring
         await runner.cleanup()

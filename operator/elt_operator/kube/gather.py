@@ -1,14 +1,26 @@
 """Gathering: all that a plan may see, from the cache, and live where the cache is no proof."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from elt_operator.core import questions
-from elt_operator.core.questions import LiveJob, LivePods, LiveRun, LogOf, Question, RunOf, StillWaits, WarningsAbout
-from elt_operator.core.situation import Job, Key, Limits, PodLog, Run, Situation, Warnings
-from elt_operator.kube import snapshots
-from elt_operator.kube.cache import Cache
+from elt_operator.core.questions import (
+    LiveJob,
+    LivePods,
+    LiveRun,
+    LogOf,
+    Question,
+    RunOf,
+    StillThere,
+    StillWaits,
+    WarningsAbout,
+)
+from elt_operator.core.situation import Job, Key, Limits, Pod, PodLog, Run, Situation, Warnings
+from elt_operator.kube import foreign, snapshots
+from elt_operator.kube.cache import Cache, S
 from elt_operator.kube.cluster import Cluster
+from elt_operator.kube.foreign import Body
 
 _ROUNDS = 10
 """An answer may open a question, a few times at most; more would be a rule that asks in circles."""
@@ -20,7 +32,10 @@ def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situati
     pipeline = next(iter(cache.pipelines.of(key)), None)
     if pipeline:
         cache.pipelines_missed.pop(key, None)
-    jobs = sorted(cache.jobs.of(key), key=lambda job: (job.created, job.name))
+    known = sorted(cache.jobs.of(key), key=lambda job: (job.created, job.name))
+    watched = [*([pipeline.uid] if pipeline else []), *(job.uid for job in known)]
+    faults = {uid: fault for uid in watched if (fault := cache.faults.get(uid))}
+    jobs = [job for job in known if not (job.uid in faults and faults[job.uid].left_out)]
     slots = sorted(cache.slots.of(key), key=lambda slot: (slot.created, slot.name))
     refusable = [*([pipeline.uid] if pipeline else []), *(slot.uid for slot in slots), *(job.uid for job in jobs)]
     ended = cache.last_ended.get(key)
@@ -31,35 +46,62 @@ def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situati
         pipeline=pipeline,
         pipeline_missed=cache.pipelines_missed.setdefault(key, now) if jobs and not pipeline else None,
         jobs=jobs,
-        runs=[*cache.departed_runs.of(key), *cache.runs.of(key)],
-        pods=[*cache.departed_pods.of(key), *cache.pods.of(key)],
+        runs=_with_departed(cache.departed_runs.of(key), cache.runs.of(key)),
+        pods=_with_departed(cache.departed_pods.of(key), cache.pods.of(key)),
         history=list(cache.history.get(key, {}).values()),
-        cron_job=next(iter(cache.cron_jobs.of(key)), None),
+        cron_job=min(cache.cron_jobs.of(key), key=lambda found: found.deleting, default=None),
         slots=slots,
         slot_jobs=dict(cache.slot_jobs.get(key, {})),
         taken_numbers=frozenset(cache.taken_numbers.get(key, ())),
         refusals={uid: refusal for uid in refusable if (refusal := cache.refusals.get(uid))},
+        faults=faults,
+        pods_told_to_end=frozenset(cache.pods_told_to_end),
         last_words=dict(cache.last_words.get(key, {})),
         live_jobs={ended.uid: ended} if ended else {},
     )
 
 
+def _with_departed(departed: Sequence[S], present: Sequence[S]) -> list[S]:
+    """Return both; what is back, its label put on again, is not departed."""
+    there = {found.uid for found in present}
+    return [*(found for found in departed if found.uid not in there), *present]
+
+
 async def _live_run(cluster: Cluster, situation: Situation, name: str) -> Situation:
+    """Return ``situation`` with the run of this name; it is known by its name alone, whatever became of its labels."""
     body = await cluster.run(situation.key.namespace, name)
-    found: Run | None = snapshots.run(body) if body else None
-    known = {run.uid for run in situation.runs}
-    return replace(
-        situation,
-        runs=[*situation.runs, found] if found and found.uid not in known else situation.runs,
-        live_runs={**situation.live_runs, name: found},
-    )
+    found: Run | None = snapshots.run(body, situation.key) if body else None
+    watched = {run.uid for run in situation.runs if not run.gone}
+    runs = situation.runs
+    if found and found.uid not in watched:
+        found = replace(found, unwatched=body is not None and snapshots.run(body) is None)
+        runs = [found, *(run for run in runs if run.uid != found.uid)]
+    return replace(situation, runs=runs, live_runs={**situation.live_runs, name: found})
 
 
 async def _live_pods(cluster: Cluster, situation: Situation, run: Run) -> Situation:
     bodies = await cluster.pods_of_run(situation.key.namespace, run.name)
-    others = [pod for pod in situation.pods if pod.gone or pod.run_name != run.name]
-    pods = [pod for body in bodies if (pod := snapshots.pod(body))]
-    return replace(situation, pods=[*others, *pods], live_pods=situation.live_pods | {run.name})
+    found = {pod.uid: _live_pod(body, pod) for body in bodies if (pod := snapshots.pod(body, situation.key))}
+    others = [pod for pod in situation.pods if pod.uid not in found]
+    return replace(situation, pods=[*others, *found.values()], live_pods=situation.live_pods | {run.uid})
+
+
+def _live_pod(body: Body, pod: Pod) -> Pod:
+    """Return ``pod`` with whether it is hidden from the watch."""
+    return replace(pod, unwatched=snapshots.pod(body) is None)
+
+
+async def _still_there(cluster: Cluster, situation: Situation, pod: Pod) -> Situation:
+    """Return ``situation`` with what became of a pod that the watch sees no more: its UID says whether it is there."""
+    body = await cluster.pod(situation.key.namespace, pod.name)
+    whose = foreign.identity(body)
+    if body is None or whose is None or whose.uid != pod.uid:
+        return replace(situation, looked_for=situation.looked_for | {pod.uid})
+    phase = foreign.text(foreign.part(body, "status").get("phase"))
+    live = snapshots.pod(body, situation.key) or replace(pod, gone=False, phase=phase)
+    live = replace(live, run_uid=pod.run_uid, run_name=pod.run_name, unwatched=True)
+    pods = [live if known.uid == pod.uid else known for known in situation.pods]
+    return replace(situation, pods=pods, looked_for=situation.looked_for | {pod.uid})
 
 
 async def _live_job(cluster: Cluster, situation: Situation, question: LiveJob) -> Situation:
@@ -71,7 +113,9 @@ async def _live_job(cluster: Cluster, situation: Situation, question: LiveJob) -
 
 async def _run_of(cluster: Cluster, situation: Situation, job: Job) -> Situation:
     bodies = await cluster.runs_of_job(situation.key.namespace, job.name)
-    found = [run for body in bodies if (run := snapshots.run(body)) and run.job_uid == job.uid]
+    known = {run.uid for run in situation.runs}
+    runs = [run for body in bodies if (run := snapshots.run(body))]
+    found = [run for run in runs if run.job_uid == job.uid and run.uid not in known]
     return replace(situation, runs=[*situation.runs, *found], searched_jobs=situation.searched_jobs | {job.uid})
 
 
@@ -97,6 +141,8 @@ async def answered(  # noqa: PLR0911 - one for each kind of question
             return await _live_run(cluster, situation, name)
         case LivePods(run):
             return await _live_pods(cluster, situation, run)
+        case StillThere(pod):
+            return await _still_there(cluster, situation, pod)
         case LogOf(pod_name, pod_uid):
             text = await cluster.log(namespace, pod_name)
             return replace(situation, logs={**situation.logs, pod_uid: PodLog(text)})

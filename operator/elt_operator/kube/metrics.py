@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from elt_operator.kube.cache import Cache
+from elt_operator.kube.places import Places
 from elt_operator.kube.queue import WorkQueue
 
 _RUN_BUCKETS: Final = (5, 15, 60, 300, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
@@ -54,6 +55,13 @@ class Metrics:
         self.slots_skipped = Counter(
             "elt_operator_slots_skipped", "Times of schedules that became no Job", registry=registry
         )
+        self.bugs = Counter("elt_operator_bugs", "Failures that are faults of the operator", registry=registry)
+        self.unreadable_objects = Counter(
+            "elt_operator_unreadable_objects",
+            "Objects that were skipped: they cannot be read",
+            ["kind"],
+            registry=registry,
+        )
 
     def count_request(self, verb: str, code: int) -> None:
         """Count one request to the API server; ``code`` 0: there was no answer."""
@@ -62,6 +70,10 @@ class Metrics:
     def count_watch_restart(self, kind: str) -> None:
         """Count a watch that had to list anew."""
         self.watch_restarts.labels(kind).inc()
+
+    def count_unreadable(self, kind: str) -> None:
+        """Count an object that was skipped."""
+        self.unreadable_objects.labels(kind).inc()
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format."""
@@ -76,10 +88,12 @@ class State:
         cache: Cache,
         queue: WorkQueue[Any],
         leads: Callable[[], bool],
+        places: Places,
         *,
         pipelines: bool,
     ) -> None:
-        self._cache, self._queue, self._leads, self._pipelines = cache, queue, leads, pipelines
+        self._cache, self._queue, self._leads, self._places = cache, queue, leads, places
+        self._pipelines = pipelines
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: so registering it collects nothing."""
@@ -101,8 +115,17 @@ class State:
         yield GaugeMetricFamily(
             "elt_operator_queue_oldest_seconds", "How long the first of them has waited", value=waited
         )
+        yield self._served()
         if self._pipelines:
             yield self._freshness()
+
+    def _served(self) -> Metric:
+        family = GaugeMetricFamily(
+            "elt_operator_namespace_served", "1 for a namespace that is looked after (*: all)", labels=["namespace"]
+        )
+        for place in self._places.all:
+            family.add_metric([place.namespace or "*"], float(place.is_served))
+        return family
 
     def _freshness(self) -> Metric:
         family = GaugeMetricFamily(

@@ -30,6 +30,8 @@ class WorkQueue(Generic[K]):
         """What is looked at, and whether it had been put off."""
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
+        self._held_until: dict[K, float] = {}
+        """Until when a key that failed is left alone, in seconds of the loop, whatever is reported meanwhile."""
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._free: deque[asyncio.Future[None]] = deque()
         """Workers that have nothing to do."""
@@ -49,7 +51,12 @@ class WorkQueue(Generic[K]):
         return next(iter(self._waiting.values()), None)
 
     def add(self, key: K) -> None:
-        """Have ``key`` looked at as soon as a worker is free."""
+        """Have ``key`` looked at as soon as a worker is free; one that failed, once its back-off is over."""
+        if key in self._held_until:
+            if asyncio.get_running_loop().time() < self._held_until[key]:
+                self._schedule(key, self._held_until[key])
+                return
+            del self._held_until[key]
         self._put_off.pop(key, None)
         if key in self._working:
             self._again.add(key)
@@ -66,14 +73,15 @@ class WorkQueue(Generic[K]):
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have ``key`` looked at in ``seconds``, unless it already will be before."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + seconds
+        self._schedule(key, asyncio.get_running_loop().time() + seconds)
+
+    def _schedule(self, key: K, when: float) -> None:
         timer = self._timers.get(key)
         if timer and not timer.cancelled() and timer.when() <= when:
             return
         if timer:
             timer.cancel()
-        self._timers[key] = loop.call_at(when, self._due, key)
+        self._timers[key] = asyncio.get_running_loop().call_at(when, self._due, key)
 
     def _due(self, key: K) -> None:
         del self._timers[key]
@@ -86,9 +94,18 @@ class WorkQueue(Generic[K]):
         longest = min(FIRST_BACK_OFF_SECONDS * 2 ** min(failures, 20), LONGEST_BACK_OFF_SECONDS)
         return random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret
 
+    def failed(self, key: K) -> float:
+        """Have ``key`` looked at once its back-off is over, and not before; return the seconds until then."""
+        seconds = self.back_off_seconds(key)
+        self._held_until[key] = asyncio.get_running_loop().time() + seconds
+        self._again.discard(key)
+        self._schedule(key, self._held_until[key])
+        return seconds
+
     def succeeded(self, key: K) -> None:
         """Forget the failures of ``key``."""
         self._failures.pop(key, None)
+        self._held_until.pop(key, None)
 
     async def work(self, look_at: Callable[[K], Awaitable[None]]) -> None:
         """Call ``look_at`` for each key as it comes, for ever; ``look_at`` handles its own errors.

@@ -11,8 +11,9 @@ import aiohttp
 from elt_operator.api import names
 from elt_operator.api.fields import Fields, Json
 from elt_operator.api.reasons import Reason
-from elt_operator.core import render
+from elt_operator.core import faults, render
 from elt_operator.core.events import Event
+from elt_operator.core.faults import Fault
 from elt_operator.core.plan import (
     Action,
     ChangeCronJob,
@@ -21,6 +22,7 @@ from elt_operator.core.plan import (
     DeleteJob,
     DeleteRun,
     DeleteSlot,
+    EndPod,
     Plan,
     StopRun,
     WriteJobStatus,
@@ -28,7 +30,7 @@ from elt_operator.core.plan import (
     plan,
 )
 from elt_operator.core.situation import Job, Key, Limits, Pipeline, Refusal, Situation
-from elt_operator.errors import NotLeading, Refused, Stale
+from elt_operator.errors import FailsOn, NotLeading, OperatorError, Refused, Stale
 from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import ApiError
@@ -82,15 +84,18 @@ class Reconciler:
     metrics: Metrics = field(default_factory=Metrics)
     leads: Callable[[], bool] = lambda: True
     """Whether it is on us to act."""
+    serves: Callable[[str], bool] = lambda _namespace: True
+    """Whether all of a namespace can be seen; nothing is decided with half the sight."""
     _put_off: dict[Key, datetime] = field(default_factory=dict)
     """Since when writes that only people wait for are put off."""
 
     async def look_at(self, key: Key) -> None:
         """Reconcile ``key``; whatever goes wrong is tried again, later and later.
 
-        A standby does nothing: when the Lease becomes ours, every Pipeline is looked at.
+        A standby does nothing: when the Lease becomes ours, every Pipeline is looked at; and so are those of a
+        namespace once it can be seen again.
         """
-        if not self.leads():
+        if not self.leads() or not self.serves(key.namespace):
             return
         with self.metrics.reconcile.time():
             await self._reconcile(key)
@@ -108,15 +113,18 @@ class Reconciler:
             self.queue.add_after(key, self.queue.back_off_seconds(key))
         except NotLeading:
             logger.info("%s: left to the replica that holds the Lease now", key)
-        except _OUTAGES as error:
-            seconds = self.queue.back_off_seconds(key)
+        except (*_OUTAGES, Refused) as error:
+            seconds = self.queue.failed(key)
             logger.warning("%s: trying again in %.1f s: %s: %s", key, seconds, type(error).__name__, error)
-            self.queue.add_after(key, seconds)
+        except FailsOn as failed:
+            await self._remember_fault(key, failed)
         except Exception:
+            self.metrics.bugs.inc()
             logger.exception("%s: this is a bug in the operator; trying again", key)
-            self.queue.add_after(key, self.queue.back_off_seconds(key))
+            self.queue.failed(key)
         else:
             self.queue.succeeded(key)
+            self.cache.forget_passing_faults(key)
             if wanted.look_again is not None:
                 self.queue.add_after(key, wanted.look_again.total_seconds())
 
@@ -147,23 +155,52 @@ class Reconciler:
     async def _carry_out(self, actions: Sequence[Action]) -> None:
         """Perform ``actions`` in order; stop at the first error."""
         for action in actions:
-            match action:
-                case CreateRun():
-                    await self._create_run(action)
-                case StopRun():
-                    await self._stop_run(action)
-                case CreateJob():
-                    await self._create_job(action)
-                case ChangeCronJob():
-                    await self._change_cron_job(action)
-                case DeleteRun() | DeleteJob() | DeleteSlot():
-                    await self._delete(action)
-                case WriteJobStatus():
-                    await self._write_job_status(action)
-                case WritePipelineStatus():
-                    await self._write_pipeline_status(action)
-                case _:
-                    assert_never(action)
+            with faults.about(_whose(action), (*_OUTAGES, OperatorError)):
+                await self._perform(action)
+
+    async def _perform(self, action: Action) -> None:
+        match action:
+            case CreateRun():
+                await self._create_run(action)
+            case StopRun():
+                await self._stop_run(action)
+            case EndPod():
+                await self._end_pod(action)
+            case CreateJob():
+                await self._create_job(action)
+            case ChangeCronJob():
+                await self._change_cron_job(action)
+            case DeleteRun() | DeleteJob() | DeleteSlot():
+                await self._delete(action)
+            case WriteJobStatus():
+                await self._write_job_status(action)
+            case WritePipelineStatus():
+                await self._write_pipeline_status(action)
+            case _:
+                assert_never(action)
+
+    async def _remember_fault(self, key: Key, failed: FailsOn) -> None:
+        """Count one more failure on an object; the plan then goes by plainer facts, and at last goes on without it."""
+        before = self.cache.faults.get(failed.uid, Fault("", failed.generation, times=0))
+        fault = before.once_more(str(failed), failed.generation)
+        self.cache.faults[failed.uid] = fault
+        self.queue.failed(key)
+        cause = failed.__cause__
+        if isinstance(cause, Refused):
+            logger.error("%s: Kubernetes refuses a status (try %d): %s", key, fault.times, failed)
+        elif fault.times == 1:
+            self.metrics.bugs.inc()
+            logger.error("%s: this is a bug in the operator: %s", key, failed, exc_info=cause)
+        if fault.times == faults.LEFT_OUT_AFTER:
+            message = f"The operator cannot write the status: {failed}. It leaves the object out; others go on."
+            if found := self.cache.jobs.get(failed.uid) or self.cache.pipelines.get(failed.uid):
+                await self._tell(found, [Event("Warning", Reason.OPERATOR_ERROR, message)])
+
+    async def _end_pod(self, action: EndPod) -> None:
+        pod, job = action.pod, action.job
+        await self.cluster.delete_pod(pod.key.namespace, pod.name, pod.uid)
+        self.cache.pods_told_to_end.add(pod.uid)
+        _log(job.key, job.name, "pod %s ended: containers that others added kept it alive", pod.name)
 
     async def _delete(self, action: DeleteRun | DeleteJob | DeleteSlot) -> None:
         match action:
@@ -184,7 +221,10 @@ class Reconciler:
         pipeline, name = action.pipeline, action.pipeline.key.pipeline
         patch = status_patch(pipeline.status, action.status)
         version = pipeline.resource_version
-        body = await self.cluster.write_pipeline_status(pipeline.key.namespace, name, version, patch)
+        try:
+            body = await self.cluster.write_pipeline_status(pipeline.key.namespace, name, version, patch)
+        except Refused as refused:
+            raise FailsOn(pipeline.uid, pipeline.generation, str(refused)) from refused
         self.cache.pipelines.take(body)
         self.metrics.slots_skipped.inc((action.status.skipped_slots or 0) - (pipeline.status.skipped_slots or 0))
         await self._tell(pipeline, action.events)
@@ -290,6 +330,8 @@ class Reconciler:
         except Stale:
             await self._read_again(namespace, job.name, job.uid)
             raise
+        except Refused as refused:
+            raise FailsOn(job.uid, job.generation, str(refused)) from refused
         written = snapshots.job(body)
         if written and written.ended:
             self.cache.last_ended[job.key] = written
@@ -319,6 +361,17 @@ class Reconciler:
             self.cache.jobs.forget(uid)
         if body is not None:
             self.cache.jobs.take(body)
+
+
+def _whose(action: Action) -> Job | Pipeline | None:
+    """Return the object that ``action`` is about; ``None``: none that has a status."""
+    match action:
+        case CreateRun(job=job) | EndPod(job=job) | WriteJobStatus(job=job):
+            return job
+        case ChangeCronJob(pipeline=pipeline) | DeleteSlot(pipeline=pipeline) | WritePipelineStatus(pipeline=pipeline):
+            return pipeline
+        case _:
+            return None
 
 
 def _log(key: Key, job: str, message: str, *arguments: object, reason: str = "") -> None:

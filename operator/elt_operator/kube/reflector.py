@@ -3,18 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-import aiohttp
-
-from elt_operator.core.situation import Key
-from elt_operator.kube.cache import Cache
-from elt_operator.kube.client import ApiError, Expired
+from elt_operator.kube import foreign, intake
+from elt_operator.kube.client import Expired
 from elt_operator.kube.cluster import LiveCluster
+from elt_operator.kube.intake import Intake
 from elt_operator.kube.sources import Source
+from elt_operator.kube.troubles import LOST, OUTAGES, Troubles
 
 logger = logging.getLogger(__name__)
+
+_BUG_SECONDS: Final = 5.0
+"""The pause after a bug; it does not get shorter by events that come in between."""
 
 
 class Patiently:
@@ -32,14 +34,15 @@ class Reflector:
     """Watches one source for ever."""
 
     cluster: LiveCluster
-    cache: Cache
+    intake: Intake
     source: Source
     listed: Callable[[Source], Awaitable[str]]
     """Makes the cache agree with a complete list, and returns the list's version."""
-    wake: Callable[[Key], None]
-    """Is told which Pipelines there is news about."""
+    refused: Callable[[Source, Exception], None] = lambda _source, _error: None
+    """Is told when the API server has no such source, or does not let us read it."""
     _version: str = ""
     """The version that the cache has reached; empty: it has to be listed."""
+    _troubles: Troubles = field(default_factory=lambda: Troubles(logger))
 
     @property
     def name(self) -> str:
@@ -49,7 +52,9 @@ class Reflector:
     async def run(self) -> None:
         """List, and watch from there; list again only when the API server remembers too little to go on."""
         pauses = iter(Patiently())
+        broken = f"the watch on {self.source.path} is broken, going on"
         while True:
+            pause = None
             try:
                 self._version = self._version or await self.listed(self.source)
                 async for event in self.cluster.watch(self.source, self._version):
@@ -57,19 +62,16 @@ class Reflector:
                     pauses = iter(Patiently())
             except Expired:
                 self._version = ""
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                logger.warning(
-                    "the watch on %s is broken, going on: %s: %s", self.source.path, type(error).__name__, error
-                )
-            await asyncio.sleep(next(pauses))
+            except OUTAGES as error:
+                self._troubles.tell(broken, error)
+                if isinstance(error, LOST):
+                    self.refused(self.source, error)
+            except Exception as error:  # noqa: BLE001 - a watch that ends would leave its source unseen
+                self._version, pause = "", _BUG_SECONDS
+                self._troubles.tell(broken, error)
+            await asyncio.sleep(next(pauses) if pause is None else pause)
 
     def _take(self, event: dict[str, Any]) -> None:
-        body = event["object"]
-        self._version = body["metadata"]["resourceVersion"]
-        if event["type"] == "BOOKMARK":
-            return
-        try:
-            for key in self.cache.take_event(self.source.plural, event):
-                self.wake(key)
-        except Exception:  # one object that cannot be read must not hide the others
-            logger.exception("not understood: %s %s", self.source.plural, body["metadata"].get("name"))
+        self._version = intake.version(foreign.part(event, "object")) or self._version
+        if event.get("type") != "BOOKMARK":
+            self.intake.take_event(self.source.plural, event)

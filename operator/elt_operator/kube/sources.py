@@ -5,9 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from elt_operator.api import names
+from elt_operator.kube import paths
 
 ENDED_JOBS_LEFT_OUT: Final = ",".join(f"status.phase!={phase}" for phase in ("COMPLETE", "ERROR", "STOPPED", "UNKNOWN"))
 """The field selector that keeps finished Jobs out of the operator's memory."""
+
+PAGE_OF_LARGE_OBJECTS: Final = 50
+"""A Pipeline or a Job may have a megabyte, and a page is held whole while it is read."""
 
 
 @dataclass(frozen=True)
@@ -21,31 +25,36 @@ class Source:
     """Query parameters that leave out what is none of our business."""
     namespace: str | None = None
     """``None``: all of them."""
+    page_size: int = 500
+    """How many objects are asked for at once."""
 
     @property
     def path(self) -> str:
-        """The path of the collection."""
-        place = f"/namespaces/{self.namespace}" if self.namespace else ""
-        return f"{self.root}{place}/{self.plural}"
+        """The path of the collection; raises ``Unaddressable``."""
+        return paths.Resource(self.root, self.plural).collection(self.namespace)
 
 
-OURS: Final = (
-    Source(f"/apis/{names.API_VERSION}", names.PIPELINES, {}),
-    Source(f"/apis/{names.API_VERSION}", names.JOBS, {"fieldSelector": ENDED_JOBS_LEFT_OUT}),
+BY_KOPF: Final = (
+    Source(
+        f"/apis/{names.API_VERSION}",
+        names.JOBS,
+        {"fieldSelector": ENDED_JOBS_LEFT_OUT},
+        page_size=PAGE_OF_LARGE_OBJECTS,
+    ),
 )
 """Watched by kopf."""
 
-KUBERNETES: Final = (
+BY_REFLECTORS: Final = (
+    Source(f"/apis/{names.API_VERSION}", names.PIPELINES, {}, page_size=PAGE_OF_LARGE_OBJECTS),
     Source("/apis/batch/v1", "cronjobs", {}),
     Source("/apis/batch/v1", "jobs", {"labelSelector": names.PIPELINE_LABEL}),
     Source("/api/v1", "pods", {"labelSelector": names.PIPELINE_LABEL}),
 )
-"""Watched by reflectors: nearly all events are about these, and kopf takes many times as long for one."""
+"""Watched by reflectors: nearly all events are about runs and pods, and kopf takes many times as long for one. And of a
+Pipeline, which may be large, a reflector keeps only what decisions need."""
 
 
-def within(namespaces: Sequence[str], sources: Sequence[Source] = OURS + KUBERNETES) -> Iterator[Source]:
-    """Yield ``sources`` for each of ``namespaces``; empty: for all of them at once."""
-    places: Sequence[str | None] = namespaces or [None]
+def of(namespace: str | None, sources: Sequence[Source] = BY_KOPF + BY_REFLECTORS) -> Iterator[Source]:
+    """Yield ``sources`` as they are in ``namespace``; ``None``: in all of them at once."""
     for source in sources:
-        for namespace in places:
-            yield replace(source, namespace=namespace)
+        yield replace(source, namespace=namespace)

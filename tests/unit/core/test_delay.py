@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from builders import a_job, a_pod, a_run, a_situation, an_end
+from builders import a_job, a_pod, a_run, a_situation, an_end, another
 from elt_operator.core import delay
 from elt_operator.core.situation import Pod, Situation, Warnings
 
-RUN = a_run(created=0)
+RUN = a_run(created=0, retries=1)
 
 
 def waiting(**state: Any) -> Pod:
@@ -52,6 +52,17 @@ PULL = 'failed to pull and unpack image "x": not found'
             "Starting", "MountVolume.SetUp failed", id="no volume",
         ),
         pytest.param(seen(waiting()), "Starting", "is being started on its node.", id="just slow"),
+        pytest.param(
+            seen(waiting(others=[another("vault", prepares=True, running=False, reason="CrashLoopBackOff")])),
+            "StartError", "init container vault is not done: CrashLoopBackOff", id="what others added is in the way",
+        ),
+        pytest.param(
+            seen(a_pod(answers=False, node="n1")), "NodeLost", "kubectl delete node n1", id="the node does not answer"
+        ),
+        pytest.param(
+            seen(waiting(), warning='Error: environment variable "TOKEN=canary-4711" is no text'),
+            "Starting", 'environment variable "…"', id="a warning that quotes a variable",
+        ),
     ],
 )  # fmt: skip
 def test_a_start_is_held_up_by(situation: Situation, reason: str | None, words: str) -> None:

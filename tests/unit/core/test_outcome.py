@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from builders import a_pod, a_run, an_end, at, failed, succeeded
+from builders import a_pod, a_run, a_stopped_run, an_end, another, at, failed, succeeded
 from elt_operator.core.outcome import Evidence, is_over, outcome
 from elt_operator.core.situation import PodLog
 
@@ -62,6 +62,41 @@ LOG = PodLog("starting\nsource went away after 12000 records\n")
         pytest.param(
             Evidence(a_run(), []), "UNKNOWN", "ResultLost", None, "nothing is left", id="nothing is known"
         ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(0), phase="Failed", others=[another(exit_code=1)])]),
+            "COMPLETE", "Completed", 0, "container proxy ended with exit code 1", id="what others added has failed",
+        ),
+        pytest.param(
+            Evidence(a_run(), [a_pod(ended=an_end(0), phase="Running", others=[another()])]),
+            "COMPLETE", "Completed", 0, "Container proxy, which is not the run's", id="only what others added goes on",
+        ),
+        pytest.param(
+            Evidence(a_run(), [a_pod(ended=an_end(3), phase="Running", others=[another()])], LOG),
+            "ERROR", "ApplicationError", 3, "exit code 3: source went away", id="failed beside what others added",
+        ),
+        pytest.param(
+            Evidence(
+                a_run(finish=failed()),
+                [a_pod(ended=an_end(0), phase="Failed", others=[another(exit_code=137)], interrupted_at=at(19),
+                       reason="DeadlineExceeded")],
+            ),
+            "ERROR", "TimedOut", 0, "timeoutSeconds", id="ended by itself when its time was up, beside others",
+        ),
+        pytest.param(
+            Evidence(
+                a_run(finish=failed()),
+                [a_pod(ended=an_end(0), phase="Failed", others=[another(exit_code=137)], interrupted_at=at(40),
+                       reason="DeadlineExceeded")],
+            ),
+            "COMPLETE", "Completed", 0, "exit code 0", id="done before the time was up that others took",
+        ),
+        pytest.param(
+            Evidence(
+                a_run(finish=failed()),
+                [a_pod(phase="Failed", started=None, others=[another("vault", prepares=True, exit_code=2)])],
+            ),
+            "ERROR", "StartError", None, "Init container vault ended with exit code 2", id="an init container failed",
+        ),
     ],
 )  # fmt: skip
 def test_a_run_ends_as(evidence: Evidence, phase: str, reason: str, exit_code: int | None, words: str) -> None:
@@ -87,6 +122,44 @@ def test_exit_message_is_what_the_process_wrote(
     pod = a_pod(ended=an_end(exit_code, message=message))
 
     assert outcome(Evidence(a_run(finish=failed()), [pod], PodLog(log))).exit_message == expected
+
+
+LOADED = PodLog("loaded page 3 of 90\n")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        pytest.param(Evidence(a_run(), [a_pod(ended=an_end(0))], LOADED), None, id="done"),
+        pytest.param(Evidence(a_stopped_run(), [a_pod(ended=an_end(143))], LOADED), None, id="stopped"),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(3))], LOG), "source went away after 12000 records",
+            id="failed, and its log says why",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(3))], PodLog("")), "The run ended with exit code 3.",
+            id="failed without a word",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(143), reason="DeadlineExceeded")], LOADED),
+            "The run took longer than timeoutSeconds of the Pipeline allows, and was ended.", id="too slow",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(137, reason="OOMKilled"))], LOADED),
+            "Memory ran out", id="out of memory",
+        ),
+        pytest.param(
+            Evidence(a_run(finish=failed()), [a_pod(ended=an_end(143), disruption="EvictionByEvictionAPI")], LOADED),
+            "The cluster ended pod", id="evicted",
+        ),
+        pytest.param(Evidence(a_run(gone=True), [], LOADED), "Somebody deleted batch Job", id="run deleted"),
+        pytest.param(Evidence(a_run(), []), "The run is over and nothing is left", id="lost"),
+    ],
+)  # fmt: skip
+def test_the_error_message_follows_the_verdict(evidence: Evidence, expected: str | None) -> None:
+    message = outcome(evidence).error_message
+
+    assert message is None if expected is None else (message or "").startswith(expected)
 
 
 def test_a_lost_log_is_explained_by_the_kubelets_copy_of_it() -> None:

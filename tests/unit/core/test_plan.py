@@ -2,15 +2,28 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, failed, succeeded
+from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, another, at, failed, succeeded
 from elt_operator.api.job import JobStatus, Phase
 from elt_operator.api.pipeline import PipelineStatus
-from elt_operator.core.plan import CreateRun, WriteJobStatus, WritePipelineStatus, plan
-from elt_operator.core.questions import LiveJob, LivePods, LiveRun, LogOf, StillWaits, WarningsAbout, open_questions
+from elt_operator.core.faults import Fault
+from elt_operator.core.plan import CreateRun, EndPod, StopRun, WriteJobStatus, WritePipelineStatus, plan
+from elt_operator.core.questions import (
+    LiveJob,
+    LivePods,
+    LiveRun,
+    LogOf,
+    RunOf,
+    StillThere,
+    StillWaits,
+    WarningsAbout,
+    open_questions,
+)
 from elt_operator.core.situation import Job, PodLog, Refusal, Situation, Warnings
+from elt_operator.errors import FailsOn
 
 JOB = a_job()
 OVER = a_pod(ended=an_end(0))
@@ -138,8 +151,125 @@ def test_a_job_whose_run_is_gone_is_unknown_and_never_run_again() -> None:
     assert conditions(status) == {"Succeeded": "False", "Stalled": "True"}
 
 
-def test_a_job_that_is_being_deleted_is_left_alone() -> None:
-    assert plan(a_situation(replace(JOB, deleting=True))).actions == []
+DELETED = replace(JOB, deleting=True)
+
+
+def test_a_job_that_is_deleted_while_it_waits_ends_and_holds_up_nobody() -> None:
+    told = plan(a_situation(DELETED, a_job("job-2", created=1))).actions[0]
+
+    assert isinstance(told, WriteJobStatus)
+    assert (told.status.phase, told.status.reason) == ("STOPPED", "Stopped")
+    assert open_questions(a_situation(DELETED)) == [RunOf(DELETED)]
+
+
+def test_a_job_that_is_deleted_and_kept_by_a_finalizer_tells_how_its_run_ended() -> None:
+    status = written(a_situation(DELETED, runs=[a_run(finish=succeeded())], pods=[OVER]))
+
+    assert (status.phase, status.exit_code) == ("COMPLETE", 0)
+
+
+def test_a_job_whose_run_goes_first_since_it_is_deleted_is_stopped() -> None:
+    gone = a_pod(ended=an_end(143), gone=True)
+
+    status = written(a_situation(DELETED, runs=[a_run(gone=True)], pods=[gone], live_runs={"weather-r1": None}))
+
+    assert (status.phase, status.exit_code, status.error_message) == ("STOPPED", 143, None)
+
+
+def test_a_pod_of_an_older_run_of_the_same_name_is_no_attempt_but_holds_up() -> None:
+    """Numbers begin again where a Pipeline is made anew, and so do the names of its runs."""
+    older = a_pod(ended=an_end(0), run_uid="an-older-run-uid")
+    at_work = a_pod(run_uid="an-older-run-uid")
+
+    running = written(a_situation(JOB, runs=[a_run(retries=1)], pods=[older], now=4))
+    held = written(a_situation(JOB, pods=[at_work]))
+
+    assert (running.phase, running.reason) == ("RUNNING", "Running")
+    assert (held.phase, held.reason) == ("QUEUED", "PipelineBusy")
+
+
+def test_a_failed_attempt_that_others_keep_alive_is_ended_for_the_next_one() -> None:
+    pod = a_pod(ended=an_end(3), phase="Running", others=[another()])
+    situation = a_situation(JOB, runs=[a_run(retries=1)], pods=[pod], now=22)
+
+    assert plan(situation).actions == [EndPod(JOB, pod)]
+    assert LogOf(pod.name, pod.uid) in open_questions(situation)
+    told = replace(situation, pods_told_to_end=frozenset({pod.uid}))
+    assert "Container proxy, which is not the run's" in (written(told).conditions or [])[0].message
+
+
+def test_a_run_whose_job_has_ended_is_stopped_where_others_keep_it_alive() -> None:
+    pod = a_pod(ended=an_end(0), phase="Running", others=[another()])
+    ended = replace(JOB, status=JobStatus(phase=Phase.COMPLETE, start_time=at(0)))
+    situation = a_situation(runs=[a_run()], pods=[pod], now=22)
+
+    assert LiveJob("job-1", JOB.uid) in open_questions(situation)
+    (action,) = plan(replace(situation, live_jobs={JOB.uid: ended})).actions
+    assert isinstance(action, StopRun)
+    assert "container proxy" in action.stop.message
+
+
+class Unreadable:
+    """A spec on which every rule fails: nobody knows of one, so it is made."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ZeroDivisionError(name)
+
+
+BAD = replace(JOB, spec=Unreadable())  # type: ignore[arg-type]  # that is what is wrong with it
+NEXT = a_job("job-2", created=1)
+
+
+def with_fault(times: int, **known: Any) -> Situation:
+    return a_situation(BAD, NEXT, faults={BAD.uid: Fault("ZeroDivisionError", BAD.generation, times)}, **known)
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_what_goes_wrong_is_known_as_the_fault_of_a_job(times: int) -> None:
+    with pytest.raises(FailsOn) as failed:
+        plan(with_fault(times))
+    with pytest.raises(FailsOn):
+        open_questions(with_fault(times))
+
+    assert failed.value.uid == BAD.uid
+
+
+def test_a_job_on_which_the_operator_fails_again_and_again_is_refused_with_words() -> None:
+    refused = plan(with_fault(3)).actions[0]
+
+    assert isinstance(refused, WriteJobStatus)
+    assert (refused.job, refused.status.phase, refused.status.reason) == (BAD, "ERROR", "OperatorError")
+    assert "please report it" in (refused.status.error_message or "")
+
+
+@pytest.mark.parametrize(("exit_code", "phase"), [(0, "COMPLETE"), (3, "ERROR")])
+def test_a_job_on_which_the_operator_fails_ends_by_the_plain_facts(exit_code: int, phase: str) -> None:
+    finish = failed() if exit_code else succeeded()
+    situation = with_fault(3, runs=[a_run(finish=finish)], pods=[a_pod(ended=an_end(exit_code, message="\ud83d"))])
+
+    told = plan(situation).actions[0]
+
+    assert isinstance(told, WriteJobStatus)
+    assert (told.status.phase, told.status.exit_code, told.status.log_tail) == (phase, exit_code, None)
+    assert "ZeroDivisionError" in (told.status.conditions or [])[0].message
+
+
+def test_a_changed_object_gets_another_chance() -> None:
+    changed = replace(BAD, generation=2)
+
+    assert a_situation(changed, faults={BAD.uid: Fault("x", 1, 9)}).fault_of(changed) is None
+
+
+def test_a_pipeline_on_which_the_operator_fails_says_so_and_its_jobs_go_on() -> None:
+    pipeline = a_pipeline(schedule="* * * * *")
+    situation = a_situation(JOB, pipeline=pipeline, faults={pipeline.uid: Fault("OverflowError", 1, 3)})
+
+    (started,) = plan(situation).actions
+    (told,) = plan(replace(situation, jobs=[])).when_idle
+
+    assert isinstance(started, CreateRun)
+    assert isinstance(told, WritePipelineStatus)
+    assert conditions(told.status) == {"Ready": "False", "Stalled": "True"}
 
 
 def test_a_refused_run_is_told_and_asked_for_again_later() -> None:
@@ -242,6 +372,11 @@ SLOW_POD = a_pod(phase="Pending", created=at(0))
         pytest.param(
             a_situation(JOB, runs=[a_run()], pods=[SLOW_POD]), WarningsAbout(SLOW_POD.uid), id="why does it not start"
         ),
+        pytest.param(a_situation(JOB, runs=[a_run(gone=True)]), LiveRun("weather-r1"), id="was the run really deleted"),
+        pytest.param(
+            a_situation(JOB, runs=[a_run()], pods=[a_pod(gone=True)]), StillThere(a_pod(gone=True)),
+            id="was the pod really deleted",
+        ),
         pytest.param(a_situation(runs=[a_run()]), LiveJob("job-1", JOB.uid), id="how did the last Job end"),
         pytest.param(a_situation(JOB), StillWaits(JOB), id="does it still wait to be started"),
     ],
@@ -261,7 +396,7 @@ def test_is_asked_before_a_decision(situation: Situation, question: object) -> N
             a_situation(JOB, runs=[a_run()], pods=[OVER], logs={OVER.uid: PodLog(None)}), id="a log known to be lost"
         ),
         pytest.param(
-            a_situation(JOB, runs=[a_run(finish=failed())], live_pods=frozenset({"weather-r1"})), id="pods known gone"
+            a_situation(JOB, runs=[a_run(finish=failed())], live_pods=frozenset({"run-1-uid"})), id="pods known gone"
         ),
     ],
 )

@@ -6,11 +6,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import a_job, a_pipeline
+from elt_operator.api import texts
 from elt_operator.core import render
 from elt_operator.core.situation import Limits, Pipeline
 
@@ -224,12 +226,25 @@ def test_pod_settings_arrive_and_the_operators_labels_win() -> None:
     assert (labels["team"], labels["elt-operator.io/job"]) == ("data", "job-1")
 
 
-@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", fullmatch=True), st.integers(1, 10**9))
+@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", fullmatch=True), st.integers(1, render.HIGHEST_NUMBER))
 def test_a_runs_number_can_be_read_from_its_name(pipeline: str, number: int) -> None:
     assert render.number_of(pipeline, render.run_name(pipeline, number)) == number
 
 
-@pytest.mark.parametrize("name", ["weather", "weather-r", "weather-r0", "weather-r01", "weather-rx", "other-r1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "weather",
+        "weather-r",
+        "weather-r0",
+        "weather-r01",
+        "weather-rx",
+        "other-r1",
+        "weather-r1²",
+        "weather-r1" + "0" * 9,
+        pytest.param("weather-r" + "9" * 5000, id="5,000 digits"),
+    ],
+)
 def test_a_strangers_name_has_no_number(name: str) -> None:
     assert render.number_of("weather", name) is None
 
@@ -244,6 +259,41 @@ def test_what_was_started_is_told_for_people() -> None:
         ["script", "--all"],
         ["y", "--all"],
     ]
+
+
+@pytest.mark.parametrize("text", ["x", "é", "<", "\N{GRINNING FACE}"])
+def test_what_was_started_is_told_at_most_at_a_length_that_can_be_stored(text: str) -> None:
+    job = a_job(arguments=[text * 4096] * 64).spec
+    assert job is not None
+
+    for what in ({"actions": ["run a b"] * 32}, {"script": "x"}, {"command": [text * 4096] * 64}):
+        pipeline = a_pipeline(**what).spec
+        assert pipeline is not None
+        told = render.started_arguments(pipeline, job)
+        assert sum(len(part.encode()) for part in told) <= render.STARTED_BYTES + len("…".encode())
+        assert told[-1].endswith("…")
+
+
+def test_what_just_fits_is_told_whole() -> None:
+    job = a_job(arguments=["x" * 4096] * 7 + ["x" * 4095]).spec
+    pipeline = a_pipeline(command=["y"]).spec
+    assert job is not None
+    assert pipeline is not None
+
+    assert render.started_arguments(pipeline, job) == ["y", *(job.arguments or [])]
+
+
+@pytest.mark.parametrize("text", ["$", '"', "é", "x"])
+def test_the_largest_run_that_is_accepted_is_below_a_mebibyte(text: str) -> None:
+    half = text * (texts.TEXT_BYTES // len(text.encode()))
+    of_the_pipeline: dict[str, Any] = {
+        "script": half,
+        "env": [{"name": "A", "value": half[:32768]}],
+        "properties": {"tap.a": half},
+    }
+    of_the_job: dict[str, Any] = {"arguments": [half[:4096]] * 16, "properties": {"tap.b": half}}
+
+    assert len(orjson.dumps(a_manifest(a_pipeline(**of_the_pipeline), **of_the_job))) < 1024 * 1024
 
 
 # --- the wrappers, run by a real bash; `meltano` is a script that notes how it was called
@@ -310,6 +360,11 @@ def test_an_action_is_told_to_end_and_none_follows(meltano: Path) -> None:
         pytest.param("false | true; echo on", [], 1, "", id="a pipe fails with any part"),
         pytest.param('printf "<%s>" "$@"', ["a b", "*", "$x"], 0, "<a b><*><$x>", id="arguments as they are"),
         pytest.param("exit 9", [], 9, "", id="its own code, and nothing more said"),
+        pytest.param("-x", [], 127, "script: line 1: -x: command not found\n", id="a dash is no option"),
+        pytest.param("--version", [], 127, "script: line 1: --version: command not found\n", id="nor are two"),
+        pytest.param("--", [], 127, "script: line 1: --: command not found\n", id="nor are two alone"),
+        pytest.param("+e\necho on", [], 127, "script: line 1: +e: command not found\n", id="nor is a plus"),
+        pytest.param('echo "$0 $1"', ["-c"], 0, "script -c\n", id="nor is an argument"),
     ],
 )
 def test_a_script_ends(script: str, arguments: list[str], code: int, output: str) -> None:

@@ -1,11 +1,11 @@
 """What is kept of the past."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from builders import KEY, a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, succeeded
+from builders import KEY, a_job, a_pipeline, a_pod, a_run, a_situation, a_stopped_run, an_end, at, succeeded
 from elt_operator.api.job import JobStatus, Phase
 from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.core import retention
@@ -33,6 +33,30 @@ PAST = a_situation(runs=[a_run(finish=succeeded())], pods=[a_pod(ended=an_end())
 )
 def test_a_run_is_deleted(situation: Situation, deleted: bool) -> None:
     assert bool(retention.surplus_runs(situation)) is deleted
+
+
+OWN = a_pipeline(status=PipelineStatus(last_run_number=1), runRetentionSeconds=60)
+NOT_KEPT = a_pipeline(status=PipelineStatus(last_run_number=1), runRetentionSeconds=0)
+UNCLOSED = replace(PAST, runs=[a_stopped_run()])
+"""A run that nobody has closed: it was stopped, and its pod ended at 19 s."""
+NEVER_STARTED = replace(UNCLOSED, pods=[])
+AHEAD = replace(PAST, runs=[a_run(finish=replace(succeeded(), time=datetime(2999, 1, 1, tzinfo=UTC)))])
+
+
+@pytest.mark.parametrize(
+    ("situation", "goes_at"),
+    [
+        pytest.param(PAST, 20 + 3600, id="as the administrator says"),
+        pytest.param(replace(PAST, pipeline=OWN), 20 + 60, id="as its Pipeline says"),
+        pytest.param(replace(PAST, pipeline=NOT_KEPT), 20, id="not at all"),
+        pytest.param(UNCLOSED, 19 + 3600, id="since its last pod ended, where the batch Job does not say"),
+        pytest.param(NEVER_STARTED, 0 + 3600, id="since it was made, where nothing does"),
+        pytest.param(AHEAD, 0 + 3600, id="a time to come is nobody's end"),
+    ],
+)
+def test_how_long_a_run_is_kept_counts_from_its_end(situation: Situation, goes_at: float) -> None:
+    assert retention.surplus_runs(replace(situation, now=at(goes_at - 1))) == []
+    assert retention.surplus_runs(replace(situation, now=at(goes_at))) != []
 
 
 def test_the_next_look_is_when_the_next_run_may_go() -> None:

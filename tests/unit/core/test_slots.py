@@ -1,16 +1,19 @@
 """Each time of the schedule becomes a Job, once, or is skipped and said so."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders import a_cron_job, a_job, a_pipeline, a_run, a_situation, a_slot, at
+from elt_operator.api.conditions import Condition
 from elt_operator.api.pipeline import PipelineStatus
-from elt_operator.core import slots
-from elt_operator.core.plan import CreateJob, DeleteSlot, WritePipelineStatus, plan
-from elt_operator.core.situation import Job, Refusal, Situation, Slot
+from elt_operator.core import questions, schedule, slots
+from elt_operator.core.plan import ChangeCronJob, CreateJob, DeleteSlot, WritePipelineStatus, plan
+from elt_operator.core.situation import CronJob, Job, Refusal, Situation, Slot
 
 BY_HAND = a_slot(None, name="now-please")
 BY_SCHEDULE = {"type": "Schedule"}
@@ -40,7 +43,7 @@ def test_a_slot_becomes_a_job_of_its_name() -> None:
             "name": "weather-1",
             "namespace": "default",
             "labels": {"app.kubernetes.io/managed-by": "elt-operator"},
-            "annotations": {"elt-operator.io/slot": "weather-1-uid"},
+            "annotations": {"elt-operator.io/slot": "weather-1-uid", "elt-operator.io/slot-name": "weather-1"},
             "ownerReferences": [
                 {
                     "apiVersion": "elt-operator.io/v1alpha1",
@@ -90,19 +93,19 @@ WAITING = a_scheduled_job()
         ),
         pytest.param(
             scheduled(spec={"startingDeadlineSeconds": 60}, now=661),
-            "it was seen 61 s late (startingDeadlineSeconds: 60)",
+            "it could only start 61 s late (startingDeadlineSeconds: 60)",
             id="too late",
         ),
         pytest.param(
             scheduled(now=1200),
-            "it was seen only after the next one (2026-01-05T06:20:00Z) had come; the newest runs",
+            "a later one (2026-01-05T06:20:00Z) was already due, and only the latest is run",
             id="a later time has come",
         ),
         pytest.param(scheduled(a_job(), runs=[a_run()]), None, id="Queue: behind an active Job"),
         pytest.param(scheduled(a_job()), None, id="Queue: behind a Job that waits, made by hand"),
         pytest.param(
             scheduled(WAITING),
-            "scheduled Job weather-0 still waits for its turn, and one at most may (concurrencyPolicy: Queue)",
+            "scheduled Job weather-0 is already queued; at most one may wait (concurrencyPolicy: Queue)",
             id="Queue: a scheduled Job waits already",
         ),
         pytest.param(
@@ -117,13 +120,25 @@ WAITING = a_scheduled_job()
         pytest.param(scheduled(spec={"concurrencyPolicy": "Forbid"}), None, id="Forbid: none"),
         pytest.param(scheduled(WAITING, spec={"concurrencyPolicy": "Replace"}), None, id="Replace: always"),
         pytest.param(
-            scheduled(slot_jobs={"weather-1-uid": False}), "there is another Job weather-1", id="its name is taken"
+            scheduled(slot_jobs={"weather-1-uid": False}), "another Job is named weather-1", id="its name is taken"
         ),
         pytest.param(
             scheduled(slot=a_slot(None, name="Not.A.Name")),
-            "a Job's name has at most 63 characters: lower-case letters, digits and `-`",
+            "its name cannot be a Job's; choose at most 63 characters: lower-case letters, digits and `-`",
             id="by hand, with a name that no Job may have",
         ),
+        pytest.param(
+            scheduled(slot=BY_HAND, slot_jobs={"now-please-uid": False}),
+            "another Job is named now-please; choose another name",
+            id="by hand, with a name that is taken",
+        ),
+        pytest.param(scheduled(slot=a_slot(660), now=600), None, id="a minute ahead: clocks differ"),
+        pytest.param(
+            scheduled(slot=a_slot(661), now=600),
+            "batch Job weather-1 was made before that time; check the clocks of the control plane",
+            id="further ahead",
+        ),
+        pytest.param(scheduled(slot=replace(BY_HAND, cron_job_uid="")), None, id="by hand, and nobody owns it"),
         pytest.param(scheduled(WAITING, slot=BY_HAND, now=9999), None, id="by hand: always"),
     ],
 )
@@ -139,7 +154,7 @@ def test_why_a_slot_is_skipped(situation: Situation, words: str | None) -> None:
 def test_a_schedule_that_cannot_be_read_any_more_skips() -> None:
     situation = replace(scheduled(), pipeline=a_pipeline(schedule="61 * * * *"))
 
-    assert slots.skipped_because(situation, a_slot()) == "the schedule was changed to one that cannot be carried out"
+    assert slots.skipped_because(situation, a_slot()) == "spec.schedule is not valid any more"
 
 
 @pytest.mark.parametrize(
@@ -177,10 +192,10 @@ MADE = {"weather-1-uid": True}
     ("last", "since", "told"),
     [
         pytest.param(3000, 0, "", id="none was missed"),
-        pytest.param(2400, 0, "1 passed while {}: 2026-01-05T06:50:00Z.", id="one"),
-        pytest.param(600, 0, "4 passed while {}: 2026-01-05T06:20:00Z to 2026-01-05T06:50:00Z.", id="more"),
-        pytest.param(600, 2000, "2 passed while {}: 2026-01-05T06:40:00Z to 2026-01-05T06:50:00Z.", id="since resumed"),
-        pytest.param(None, 0, "5 passed while {}: 2026-01-05T06:10:00Z to 2026-01-05T06:50:00Z.", id="since it began"),
+        pytest.param(2400, 0, "1 scheduled time (2026-01-05T06:50:00Z)", id="one"),
+        pytest.param(600, 0, "4 scheduled times (2026-01-05T06:20:00Z to 2026-01-05T06:50:00Z)", id="more"),
+        pytest.param(600, 2000, "2 scheduled times (2026-01-05T06:40:00Z to 2026-01-05T06:50:00Z)", id="since resumed"),
+        pytest.param(None, 0, "5 scheduled times (2026-01-05T06:10:00Z to 2026-01-05T06:50:00Z)", id="since it began"),
     ],
 )
 def test_times_without_a_slot_are_counted(last: float | None, since: float, told: str) -> None:
@@ -191,8 +206,7 @@ def test_times_without_a_slot_are_counted(last: float | None, since: float, told
     (settled,) = slots.settled(situation)
 
     assert settled.skipped == int(told[:1] or 0)
-    words = told.format("operator, CronJob controller or API server were away")
-    assert [event.message for event in settled.events] == ([words] if words else [])
+    assert [event.message for event in settled.events] == ([f"Skipped {told}."] if told else [])
     assert slots.skipped(situation.pipeline, [settled]) == 2 + settled.skipped
     assert slots.last_time(situation.pipeline, [settled]) == at(3600)
 
@@ -207,7 +221,7 @@ def test_very_many_are_not_all_counted() -> None:
     (settled,) = slots.settled(situation)
 
     assert settled.skipped == slots.MOST_COUNTED
-    assert "at least 1000 passed" in settled.events[0].message
+    assert "Skipped at least 1000 scheduled times" in settled.events[0].message
 
 
 def test_the_pipeline_tells_of_a_slot_before_it_is_deleted() -> None:
@@ -239,3 +253,223 @@ def test_a_time_far_in_the_past_is_no_trouble() -> None:
     situation = scheduled(slot=replace(a_slot(), time=moment, since=moment))
 
     assert slots.skipped_because(situation, situation.slots[0])
+
+
+def without_schedule(**known: Any) -> Situation:
+    """The schedule was taken away while its slot was there."""
+    return replace(scheduled(status=PipelineStatus(last_schedule_time=at(0))), **{"pipeline": a_pipeline(), **known})
+
+
+def test_a_cron_job_that_has_to_go_waits_for_the_jobs_of_its_slots() -> None:
+    (made,) = plan(without_schedule()).actions
+
+    assert isinstance(made, CreateJob)
+
+
+def test_a_cron_job_that_has_to_go_goes_once_its_slots_are_told() -> None:
+    wanted = plan(without_schedule(slot_jobs=MADE))
+
+    assert wanted.actions == []
+    assert [type(action) for action in wanted.when_idle] == [WritePipelineStatus, DeleteSlot, ChangeCronJob]
+    told, *_ = wanted.when_idle
+    assert isinstance(told, WritePipelineStatus)
+    assert told.status.last_schedule_time == at(600)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param({"slots": []}, id="none is left"),
+        pytest.param({"refusals": {"weather-1-uid": Refusal("exceeded quota", at(640))}}, id="its Job is refused"),
+    ],
+)
+def test_a_cron_job_that_has_to_go_waits_for_nothing_else(known: dict[str, Any]) -> None:
+    (gone,) = plan(without_schedule(**known)).actions
+
+    assert isinstance(gone, ChangeCronJob)
+    assert gone.change.deletes
+
+
+# --- whose slots they are
+
+
+def theirs(**known: Any) -> list[Slot]:
+    """Return the slots that are dealt with, or left to be: ``known`` differs from what is ours."""
+    situation = replace(scheduled(), **known)
+    return [*slots.due(situation), *(one.slot for one in slots.settled(situation))]
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.parametrize(
+    ("cron_job", "owner"),
+    [
+        pytest.param(a_cron_job(), "other-uid", id="another CronJob of this name made it"),
+        pytest.param(a_cron_job(owner_uid=""), "cron-job-uid", id="a stranger's CronJob made it"),
+        pytest.param(a_cron_job(owner_uid=""), "", id="nobody's, beside a stranger's CronJob"),
+        pytest.param(a_cron_job(owner_uid="older-uid"), "cron-job-uid", id="that of a deleted Pipeline made it"),
+        pytest.param(a_cron_job(owner_uid="older-uid"), "", id="nobody's, beside that of a deleted Pipeline"),
+        pytest.param(a_cron_job(owner_uid="", left_behind=True), "", id="nobody's, beside one that is not yet ours"),
+        pytest.param(None, "cron-job-uid", id="its CronJob is gone"),
+        pytest.param(None, "", id="nobody's, and there is no CronJob"),
+    ],
+)
+def test_what_our_cron_job_did_not_make_is_left_alone(cron_job: CronJob | None, owner: str, by_hand: bool) -> None:
+    slot = replace(BY_HAND if by_hand else a_slot(), cron_job_uid=owner)
+
+    assert theirs(cron_job=cron_job, slots=[slot]) == []
+
+
+def test_a_batch_job_that_nobody_owns_is_a_wish_beside_our_cron_job() -> None:
+    wish = replace(BY_HAND, cron_job_uid="")
+
+    assert theirs(slots=[wish]) == [wish]
+
+
+def test_a_wish_that_cannot_be_granted_is_told_and_deleted() -> None:
+    situation = scheduled(slot=a_slot(None, name="Not.A.Name"))
+
+    *_, deleted = plan(situation).when_idle
+
+    assert isinstance(deleted, DeleteSlot)
+    assert deleted.events[0].message == (
+        "Batch Job Not.A.Name started no Job and was deleted: its name cannot be a Job's; "
+        "choose at most 63 characters: lower-case letters, digits and `-`."
+    )
+
+
+def test_a_copy_of_a_slots_job_does_not_count_as_its_job() -> None:
+    copy = a_scheduled_job("weather-1-again", slot_uid="weather-1-uid")
+
+    assert not slots.made(scheduled(copy), a_slot())
+
+
+# --- times that others wrote down
+
+
+FUTURE = datetime(2999, 12, 31, tzinfo=UTC)
+
+
+def test_a_slot_of_a_time_to_come_is_told_and_goes_and_the_schedule_goes_on() -> None:
+    situation = scheduled(slots=[a_slot(), replace(a_slot(name="forged"), time=FUTURE)], slot_jobs=MADE)
+    assert situation.pipeline
+
+    real, forged = slots.settled(situation)
+
+    assert (real.slot.name, forged.slot.name, forged.skipped) == ("weather-1", "forged", 0)
+    assert forged.events[0].message == (
+        "Skipped the run scheduled for 2999-12-31T00:00:00Z: batch Job forged was made before that time; "
+        "check the clocks of the control plane."
+    )
+    assert slots.last_time(situation.pipeline, [real, forged]) == at(600)
+
+
+@pytest.mark.parametrize("told", [FUTURE, datetime.max.replace(tzinfo=UTC), at(601 + 61)])
+def test_a_last_time_that_is_to_come_is_not_believed_and_put_right(told: datetime) -> None:
+    situation = scheduled(status=PipelineStatus(last_schedule_time=told))
+
+    assert slots.due(situation) == [a_slot()]
+
+    written, *_ = plan(replace(situation, slot_jobs=MADE)).when_idle
+    assert isinstance(written, WritePipelineStatus)
+    assert written.status.last_schedule_time == at(600)
+    assert not written.status.skipped_slots, "nothing is known of earlier times"
+    repaired, *_ = plan(replace(situation, slots=[])).when_idle
+    assert isinstance(repaired, WritePipelineStatus)
+    assert repaired.status.last_schedule_time == at(0)
+
+
+def test_a_last_time_of_the_next_minute_is_believed() -> None:
+    soon = PipelineStatus(last_schedule_time=at(601 + 60))
+
+    assert slots.due(scheduled(status=soon)) == []
+
+
+@pytest.mark.parametrize("since", [FUTURE, datetime.max.replace(tzinfo=UTC)])
+def test_a_slot_whose_schedule_is_to_come_is_dealt_with_like_any(since: datetime) -> None:
+    assert slots.due(scheduled(slot=replace(a_slot(), since=since))) != []
+
+
+MOMENTS = st.one_of(
+    st.integers(-7200, 7200).map(at),
+    st.datetimes(timezones=st.timezones() | st.just(UTC)),
+    st.sampled_from([datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]),
+)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> Situation:
+    """A situation whose times anybody may have written."""
+    stored = PipelineStatus(
+        last_schedule_time=draw(st.none() | MOMENTS),
+        next_schedule_time=draw(st.none() | MOMENTS),
+        observed_generation=1,
+    )
+    slots = [
+        replace(a_slot(name=f"slot-{number}"), time=draw(st.none() | MOMENTS), since=draw(MOMENTS))
+        for number in range(draw(st.integers(0, 2)))
+    ]
+    pipeline = a_pipeline(
+        schedule=draw(st.sampled_from(["*/10 * * * *", "0 * * * *", "0 0 29 2 *"])),
+        status=stored,
+        startingDeadlineSeconds=draw(st.none() | st.sampled_from([0, 60, 2**31 - 1])),
+        suspend=draw(st.booleans()),
+    )
+    owner = draw(st.sampled_from(["pipeline-uid", ""]))
+    cron_job = a_cron_job(owner_uid=owner, left_behind=not owner, since=draw(st.none() | MOMENTS))
+    made = {"slot-0-uid": True} if draw(st.booleans()) else {}
+    found = draw(st.sampled_from([cron_job, None]))
+    return a_situation(pipeline=pipeline, cron_job=found, slots=slots, slot_jobs=made, now=601)
+
+
+@settings(max_examples=100, deadline=None)
+@given(situation=situations())
+def test_no_time_does_harm_whoever_wrote_it(situation: Situation) -> None:
+    assert situation.pipeline
+    questions.open_questions(situation)
+    wanted = plan(situation)
+
+    assert wanted.look_again is None or wanted.look_again > timedelta()
+    last = slots.last_time(slots.believable(situation, situation.pipeline), slots.settled(situation))
+    assert last is None or last <= at(661)
+
+
+# --- times that have passed without a slot
+
+
+CREATED_LATE = "Kubernetes cannot create the Job scheduled for 2026-01-05T06:20:00Z: exceeded quota: few."
+
+
+def not_ready(since: float, message: str = CREATED_LATE + schedule.GOES_ON) -> PipelineStatus:
+    ready = {"type": "Ready", "status": "False", "reason": "Rejected", "message": message}
+    told = Condition.model_validate({**ready, "lastTransitionTime": at(since)})
+    return PipelineStatus(last_schedule_time=at(600), conditions=[told])
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        pytest.param(not_ready(1260), f": {CREATED_LATE}", id="the Pipeline has said why since they began to pass"),
+        pytest.param(not_ready(1320), f": {CREATED_LATE}", id="within two minutes"),
+        pytest.param(not_ready(1321), ".", id="it was not known of the first ones"),
+        pytest.param(PipelineStatus(last_schedule_time=at(600)), ".", id="it said nothing"),
+        pytest.param(not_ready(1260).model_copy(update={"conditions": None}), ".", id="nothing at all"),
+    ],
+)
+def test_what_passed_is_explained_by_what_was_known(status: PipelineStatus, cause: str) -> None:
+    situation = scheduled(slot=a_slot(3600), slot_jobs=MADE, status=status, now=3601)
+
+    (settled,) = slots.settled(situation)
+
+    assert [event.message for event in settled.events] == [
+        f"Skipped 4 scheduled times (2026-01-05T06:20:00Z to 2026-01-05T06:50:00Z){cause}"
+    ]
+
+
+def test_a_pipeline_that_was_ready_explains_nothing() -> None:
+    told = not_ready(1260).conditions or []
+    ready = [condition.model_copy(update={"status": "True"}) for condition in told]
+    status = PipelineStatus(last_schedule_time=at(600), conditions=ready)
+
+    (settled,) = slots.settled(scheduled(slot=a_slot(3600), slot_jobs=MADE, status=status, now=3601))
+
+    assert settled.events[0].message.endswith("06:50:00Z).")

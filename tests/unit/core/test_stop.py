@@ -11,7 +11,7 @@ from elt_operator.core.situation import Job, Pod, Run, Situation, Warnings
 from elt_operator.core.stop import stop
 
 JOB, STOPPING, NEWER = a_job(), a_job(stop=True), a_job("job-2", created=50)
-RUN = a_run()
+RUN = a_run(retries=1)
 REPLACE = a_pipeline(concurrencyPolicy="Replace")
 
 
@@ -44,6 +44,14 @@ def seen(*pods: Pod, now: float = 700, run: Run = RUN, warning: str = "") -> Sit
         pytest.param(seen(warning="exceeded quota"), JOB, "Rejected", "exceeded quota", id="its pod is refused"),
         pytest.param(seen(waits(), run=a_run(pending_timeout_seconds=3600)), JOB, None, "", id="a longer limit"),
         pytest.param(seen(run=a_run(started=at(500))), JOB, None, "", id="resumed lately"),
+        pytest.param(seen(a_pod(ended=an_end(3), phase="Running")), JOB, None, "", id="ended, before its pod says so"),
+        pytest.param(
+            seen(a_pod(ended=an_end(3)), run=a_run()), JOB, None, "", id="ended for good, before its batch Job says so"
+        ),
+        pytest.param(
+            seen(a_pod(phase="Failed", started=at(1), last_change=at(690)), run=a_run()), JOB, None, "",
+            id="its pod ended unseen, a moment ago",
+        ),
         pytest.param(seen(run=a_run(suspended=True)), JOB, None, "", id="suspended by somebody"),
         pytest.param(
             seen(a_pod(ended=an_end(1)), now=628), JOB, None, "", id="the pause before a further attempt is none of it"

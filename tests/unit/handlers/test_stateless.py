@@ -1,22 +1,21 @@
-"""kopf is made to write nothing."""
+"""kopf is made to write nothing, and to end nothing but itself."""
 
 import kopf
 import pytest
 
-from elt_operator.core.situation import Key
+from elt_operator.api import names
 from elt_operator.handlers import stateless, watches
 from elt_operator.kube.cache import Cache
-from elt_operator.kube.queue import WorkQueue
+from elt_operator.kube.intake import Intake
 
 
-def test_only_events_of_our_two_kinds_are_handled() -> None:
+def test_only_events_of_jobs_are_handled() -> None:
     registry = kopf.OperatorRegistry()
-    queue: WorkQueue[Key] = WorkQueue()
 
-    watches.register(registry, Cache(), queue)
+    watches.register(registry, Intake(Cache(), lambda _key: None, lambda *_: None))
 
-    handled = [str(handler.selector) for handler in registry._watching.get_all_handlers()]
-    assert len(handled) == 2
+    (handler,) = registry._watching.get_all_handlers()
+    assert names.JOBS in str(handler.selector)
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
         assert list(others.get_all_handlers()) == []
 
@@ -37,3 +36,7 @@ def test_settings_leave_kopf_nothing_to_write() -> None:
     assert isinstance(settings.persistence.progress_storage, stateless.NoProgress)
     selector = settings.watching.field_selectors["elt-operator.io", "v1alpha1", "eltjobs"]
     assert selector == "status.phase!=COMPLETE,status.phase!=ERROR,status.phase!=STOPPED,status.phase!=UNKNOWN"
+
+
+def test_kopf_does_not_kill_the_process_in_which_one_of_its_watches_ended() -> None:
+    assert stateless.settings().process.ultimate_exiting_timeout is None

@@ -1,5 +1,6 @@
 """The HTTP port, as the kubelet and Prometheus see it."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -9,8 +10,11 @@ import pytest_asyncio
 from builders import KEY
 from elt_operator.core.situation import Key
 from elt_operator.handlers import web
+from elt_operator.handlers.background import Background
+from elt_operator.kube import sources
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.metrics import Metrics, State
+from elt_operator.kube.places import Places
 from elt_operator.kube.queue import WorkQueue
 
 
@@ -39,12 +43,16 @@ async def url() -> AsyncIterator[str]:
             "status": {"lastSuccessfulTime": "2026-01-05T06:00:00Z"},
         }
     )
-    metrics.registry.register(State(cache, queue, lambda: True, pipelines=True))
+    places = Places(["default", "forbidden"])
+    for source in sources.of("default"):
+        places.begun(source)
+    metrics.registry.register(State(cache, queue, lambda: True, places, pipelines=True))
     metrics.count_request("GET", 200)
     metrics.jobs_ended.labels("ERROR", "OutOfMemory").inc()
+    metrics.count_unreadable("pods")
     live = {"watches": lambda: "", "lease": lambda: ""}
-    ready = {"caches": lambda: "not everything is listed yet"}
-    async with web.serving(port, live=live, ready=ready, metrics=metrics.text):
+    ready = {"resource types": lambda: web.Note("left out: b"), "caches": lambda: "not everything is listed yet"}
+    async with Background() as tasks, web.serving(port, tasks, live=live, ready=ready, metrics=metrics.text):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -55,7 +63,10 @@ async def get(address: str) -> tuple[int, str]:
 
 async def test_alive_but_not_ready(url: str) -> None:
     assert await get(f"{url}/livez") == (200, "[+] event loop: ok\n[+] watches: ok\n[+] lease: ok\n")
-    assert await get(f"{url}/readyz") == (500, "[-] caches: not everything is listed yet\n")
+    assert await get(f"{url}/readyz") == (
+        500,
+        "[+] resource types: ok; left out: b\n[-] caches: not everything is listed yet\n",
+    )
 
 
 async def test_the_metrics(url: str) -> None:
@@ -67,6 +78,9 @@ async def test_the_metrics(url: str) -> None:
         'elt_operator_jobs_ended_total{phase="ERROR",reason="OutOfMemory"} 1.0',
         'elt_operator_api_requests_total{code="200",verb="GET"} 1.0',
         "elt_operator_queue_depth 1.0",
+        'elt_operator_unreadable_objects_total{kind="pods"} 1.0',
+        'elt_operator_namespace_served{namespace="default"} 1.0',
+        'elt_operator_namespace_served{namespace="forbidden"} 0.0',
         "elt_operator_leader 1.0",
         'elt_operator_pipeline_last_success_timestamp_seconds{namespace="default",pipeline="weather"} 1.7675928e+09',
     ):
@@ -74,8 +88,9 @@ async def test_the_metrics(url: str) -> None:
 
 
 async def test_without_a_port_nothing_is_served() -> None:
-    async with web.serving(0, live={}, ready={}, metrics=lambda: b""):
-        pass
+    before = asyncio.all_tasks()
+    async with Background() as tasks, web.serving(0, tasks, live={}, ready={}, metrics=lambda: b""):
+        assert asyncio.all_tasks() == before
 
 
 def test_a_late_event_loop_is_told() -> None:

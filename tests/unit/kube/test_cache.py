@@ -5,8 +5,9 @@ from typing import Any
 
 import builders
 from builders import KEY, START, a_pod, a_run
-from elt_operator.core.situation import Key, PodLog, Refusal
-from elt_operator.kube.cache import Cache
+from elt_operator.core.situation import Job, Key, PodLog, Refusal
+from elt_operator.kube.cache import Cache, Store
+from elt_operator.kube.foreign import Body
 
 
 def a_job(version: int, phase: str = "QUEUED", *, pipeline: str = KEY.pipeline, uid: str = "uid") -> dict[str, Any]:
@@ -47,6 +48,31 @@ def test_a_deleted_object_goes() -> None:
     assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) == KEY
     assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) is None
     assert cache.all_keys() == set()
+
+
+def test_a_late_answer_does_not_bring_back_what_is_gone() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5))
+
+    cache.jobs.take_event({"type": "DELETED", "object": a_job(8)})
+
+    assert cache.jobs.take(a_job(7)) is None
+    assert cache.jobs.take(a_job(9)) == KEY, "its label was taken away, and put on again"
+
+
+def test_what_cannot_be_read_any_more_stays_as_it_was_known() -> None:
+    told: list[str] = []
+    known = builders.a_job()
+
+    def read(body: Body) -> Job:
+        return replace(known, uid="uid", name=body["metadata"]["name"], generation=1 // len(body["spec"]))
+
+    store: Store[Job] = Store(read, lambda _body, why: told.append(why))
+    store.take(a_job(5))
+
+    assert store.take({**a_job(6), "spec": {}}) is None
+    assert told == ["ZeroDivisionError"]
+    assert [job.name for job in store.of(KEY)] == ["job-1"]
 
 
 def test_an_object_that_moves_to_another_pipeline_leaves_the_first() -> None:

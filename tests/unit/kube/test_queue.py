@@ -118,6 +118,27 @@ async def test_a_look_replaces_what_was_planned_before_it() -> None:
     assert seen == ["a"]
 
 
+async def test_a_key_that_failed_is_left_alone_until_its_back_off_is_over_whatever_is_reported() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    looked = asyncio.Event()
+
+    async def look_at(_key: str) -> None:
+        looked.set()
+
+    async with workers(queue, look_at):
+        seconds = queue.failed("a")
+        queue.add("a")
+        queue.add("b")
+        assert queue.depth == 1
+        await asyncio.wait_for(looked.wait(), 5)
+        looked.clear()
+        began = asyncio.get_running_loop().time()
+        await asyncio.wait_for(looked.wait(), 5)
+
+    assert asyncio.get_running_loop().time() - began >= seconds / 2
+    queue.close()
+
+
 async def test_the_earlier_of_two_delays_counts() -> None:
     queue, done = WorkQueue[str](), asyncio.Event()
 

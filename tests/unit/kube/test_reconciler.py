@@ -158,6 +158,53 @@ async def test_a_status_that_changed_meanwhile_is_read_again() -> None:
     assert world.job()["phase"] == "RUNNING"
 
 
+async def test_a_job_whose_status_is_refused_is_left_out_with_an_event_and_the_next_has_its_turn() -> None:
+    world = World()
+    world.cluster.refused_statuses.add("job-1")
+    world.cluster.create("jobs", "job-2", spec={"pipelineName": KEY.pipeline})
+    bad = world.cluster.objects["jobs", "job-1"]["metadata"]["uid"]
+
+    for _ in range(9):
+        await world.look()
+        for run in world.cluster.all("runs"):
+            complete = {"type": "Complete", "status": "True", "lastTransitionTime": at(50).isoformat()}
+            world.cluster.store("runs", {**run, "status": {"conditions": [complete]}})
+
+    assert world.cluster.events.count((bad, "OperatorError")) == 1
+    assert world.cluster.objects["jobs", "job-2"]["status"]["phase"] == "COMPLETE"
+    assert world.cluster.runs_created[bad] == 1
+
+
+async def test_a_pipeline_whose_status_is_refused_does_not_hold_up_its_jobs() -> None:
+    world = World()
+    world.cluster.refused_statuses.add(KEY.pipeline)
+
+    for _ in range(9):
+        world.queue = WorkQueue()  # nothing else waits
+        await world.look()
+
+    assert world.job()["phase"] == "RUNNING"
+    assert [reason for _, reason in world.cluster.events].count("OperatorError") == 1
+
+
+async def test_an_event_does_not_pass_the_back_off_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.cluster, "job", broken)
+    reconciler = Reconciler(world.cluster, world.cache, world.queue, lambda: world.now, Limits())
+    for event, kind, body in world.cluster.history:
+        world.cache.take_event(PLURALS[kind], {"type": event, "object": body})
+
+    await reconciler.look_at(KEY)
+    world.queue.add(KEY)
+
+    assert world.queue.depth == 0
+    world.queue.close()
+
+
 async def test_an_outage_is_a_line_and_a_later_look(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,14 +11,15 @@ import pytest
 from builders import KEY
 from elt_operator.api import names
 from elt_operator.core.situation import Key
-from elt_operator.kube import sources
+from elt_operator.kube import reflector, sources
 from elt_operator.kube.cache import Cache
-from elt_operator.kube.client import Expired
+from elt_operator.kube.client import Expired, Forbidden
+from elt_operator.kube.intake import Intake, Unreadable
 from elt_operator.kube.reflector import Patiently, Reflector
 from elt_operator.kube.sources import Source
 
 Event = dict[str, Any]
-RUNS = sources.KUBERNETES[1]
+RUNS = sources.BY_REFLECTORS[2]
 
 
 class Streams:
@@ -47,6 +48,8 @@ class World:
     def __init__(self, *streams: Sequence[Event | Exception]) -> None:
         self.cache, self.streams = Cache(), Streams(*streams)
         self.woken: list[Key] = []
+        self.refused: list[Source] = []
+        self.unreadable: list[str] = []
         self.lists = 0
 
     async def _list(self, _source: Source) -> str:
@@ -55,8 +58,10 @@ class World:
 
     async def run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Patiently, "__iter__", lambda _: iter([0.0] * 9))
-        reflector = Reflector(self.streams, self.cache, RUNS, self._list, self.woken.append)  # type: ignore[arg-type]  # only its watch is asked
-        task = asyncio.create_task(reflector.run())
+        monkeypatch.setattr(reflector, "_BUG_SECONDS", 0)
+        intake = Intake(self.cache, self.woken.append, Unreadable(self.unreadable.append).tell)
+        watcher = Reflector(self.streams, intake, RUNS, self._list, lambda source, _error: self.refused.append(source))  # type: ignore[arg-type]  # only its watch is asked
+        task = asyncio.create_task(watcher.run())
         await asyncio.wait_for(self.streams.all_read.wait(), 5)
         task.cancel()
 
@@ -109,16 +114,39 @@ async def test_what_is_deleted_is_remembered(monkeypatch: pytest.MonkeyPatch) ->
     assert [run.gone for run in world.cache.departed_runs.of(KEY)] == [True]
 
 
+@pytest.mark.parametrize("missing", ["uid", "namespace", "resourceVersion", "name"])
 async def test_an_object_that_cannot_be_read_does_not_hide_the_next(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, missing: str
 ) -> None:
     strange = an_event("ADDED", "101")
-    del strange["object"]["metadata"]["uid"]
-    world = World([strange, an_event("ADDED", "102")])
+    del strange["object"]["metadata"][missing]
+    after = an_event("ADDED", "102")
+    after["object"]["metadata"]["uid"] = "another"
+    world = World([strange, {"type": "ADDED"}, after])
 
     await world.run(monkeypatch)
 
-    assert "not understood: jobs" in caplog.text
+    assert "another" in {run.uid for run in world.cache.runs.of(KEY)}
+    assert world.streams.asked == ["100", "102"]
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_bug_does_not_end_a_watch(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    world = World([ValueError("odd")], [an_event("ADDED", "301"), ValueError("odd")], [])
+
+    await world.run(monkeypatch)
+
+    assert world.lists == 3, "after a bug everything is listed anew"
+    assert len(world.cache.runs.of(KEY)) == 1
+    assert caplog.text.count("Traceback") == 1
+
+
+async def test_a_watch_that_is_refused_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([Forbidden(403, "Forbidden", "jobs is forbidden")], [an_event("ADDED", "101")])
+
+    await world.run(monkeypatch)
+
+    assert world.refused == [RUNS]
     assert len(world.cache.runs.of(KEY)) == 1
 
 

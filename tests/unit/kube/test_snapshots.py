@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_operator.core.situation import Timetable
-from elt_operator.kube import snapshots
+from elt_operator.core.situation import CronJob, Key, Timetable
+from elt_operator.kube import foreign, snapshots
 
 WHEN = "2026-01-05T06:00:00Z"
 
@@ -64,7 +64,7 @@ def test_a_pod_without_a_node() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param({"metadata": metadata("x"), "status": {}}, id="no owner"),
+        pytest.param({"metadata": metadata("x"), "status": {}}, id="no owner, and no word that it lost one"),
         pytest.param({"metadata": metadata("x", **owner("ReplicaSet", "apps/v1"))}, id="another kind of owner"),
         pytest.param({"metadata": metadata("x", **owner(name="other-r1"))}, id="the run of another Pipeline"),
         pytest.param({"metadata": metadata("x", labels={}, **owner())}, id="no label"),
@@ -72,6 +72,60 @@ def test_a_pod_without_a_node() -> None:
 )
 def test_a_strangers_pod_is_none_of_ours(body: dict[str, Any]) -> None:
     assert snapshots.pod(body) is None
+
+
+LOST = {
+    "elt-operator.io/pipeline": "weather",
+    "elt-operator.io/run-number": "1",
+    "batch.kubernetes.io/job-name": "weather-r1",
+    "batch.kubernetes.io/controller-uid": "run-uid",
+}
+
+
+def test_a_pod_whose_run_was_deleted_without_it_still_belongs_to_that_run() -> None:
+    pod = snapshots.pod({"metadata": metadata("weather-r1-x", labels=LOST), "status": {"phase": "Running"}})
+
+    assert pod
+    assert (pod.run_name, pod.run_uid, pod.alive) == ("weather-r1", "run-uid", True)
+
+
+def test_a_pod_without_labels_is_known_where_it_was_looked_up_by_name() -> None:
+    body = {"metadata": metadata("weather-r1-x", labels={}, **owner()), "status": {"phase": "Running"}}
+
+    pod = snapshots.pod(body, Key("default", "weather"))
+
+    assert pod
+    assert pod.run_uid == "owner-uid"
+
+
+def test_what_others_added_to_a_pod_is_told_from_the_work() -> None:
+    ended = {"exitCode": 0, "reason": "Completed", "startedAt": WHEN, "finishedAt": WHEN}
+    pod = snapshots.pod(a_pod({"terminated": ended}))
+
+    assert pod
+    assert (pod.lingering, pod.succeeded, pod.alive) == (["sidecar"], True, True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "answers"), [("ContainersNotReady", True), ("", False)], ids=["the kubelet", "who gave up the node"]
+)
+def test_a_pod_that_is_not_ready_says_by_whose_word(reason: str, answers: bool) -> None:
+    pod = snapshots.pod(a_pod(conditions=[{"type": "Ready", "status": "False", "reason": reason}]))
+
+    assert pod
+    assert pod.answers is answers
+
+
+def test_a_container_that_could_not_be_made_is_told_without_a_secrets_value() -> None:
+    message = 'runc create failed: environment variable value can\'t contain null: "STORE=canary-4711"'
+    state = {"terminated": {"reason": "StartError", "exitCode": 128, "message": message}}
+
+    pod = snapshots.pod(a_pod(state, phase="Failed"))
+
+    assert pod
+    assert pod.ended
+    assert "can't contain null" in pod.ended.message
+    assert "canary-4711" not in pod.ended.message
 
 
 def test_a_run_that_failed() -> None:
@@ -96,10 +150,47 @@ def test_a_run_that_failed() -> None:
         pytest.param({"metadata": metadata("weather-r1")}, id="no owner"),
         pytest.param({"metadata": metadata("weather-r1", **owner("CronJob", "batch/v1"))}, id="a CronJob's"),
         pytest.param({"metadata": metadata("by-hand", **OURS)}, id="another name"),
+        pytest.param({"metadata": metadata("weather-r9999999999", **OURS)}, id="a number that no run has"),
+        pytest.param(
+            {"metadata": metadata("weather-r1", **owner(api_version="elt-operator.io/v1alpha1", name="../../pods"))},
+            id="an owner with a name that no Job has",
+        ),
     ],
 )
 def test_a_strangers_batch_job_is_no_run(body: dict[str, Any]) -> None:
     assert snapshots.run(body) is None
+
+
+STOPPED = {"elt-operator.io/stop-reason": "Stopped", "elt-operator.io/stop-message": "forged"}
+
+
+@pytest.mark.parametrize("suspend", [True, False])
+def test_a_reason_to_stop_counts_only_where_the_run_was_told_to(suspend: bool) -> None:
+    run = snapshots.run(
+        {"metadata": metadata("weather-r1", annotations=STOPPED, **OURS), "spec": {"suspend": suspend}, "status": {}}
+    )
+
+    assert run
+    assert (run.stop is not None) is suspend
+
+
+@pytest.mark.parametrize("text", ["9" * 5_000, "100000000000000", "²", "-1"])
+def test_a_number_that_is_none_is_the_default(text: str) -> None:
+    annotations = {"elt-operator.io/pending-timeout-seconds": text, "elt-operator.io/pipeline-generation": text}
+
+    run = snapshots.run({"metadata": metadata("weather-r1", annotations=annotations, **OURS), "status": {}})
+
+    assert run
+    assert (run.pending_timeout_seconds, run.pipeline_generation) == (600, None)
+
+
+def test_a_status_keeps_what_can_be_read_of_it() -> None:
+    status = {"phase": "COMPLETE", "exitCode": "zero", "taskName": "weather-r1"}
+
+    job = snapshots.job({"metadata": metadata("job-1"), "spec": {"pipelineName": "weather"}, "status": status})
+
+    assert job
+    assert (job.ended, job.status.exit_code, job.status.task_name) == (True, None, "weather-r1")
 
 
 def a_slot(*, name: str = "weather-29468280", **annotations: str) -> dict[str, Any]:
@@ -136,13 +227,69 @@ def test_a_slot_made_by_hand_has_no_time(annotations: dict[str, str]) -> None:
     assert slot.since == datetime(2026, 1, 5, 6, 0, tzinfo=UTC), "since it was made, where nothing better is said"
 
 
+GATED: dict[str, Any] = {"template": {"spec": {"schedulingGates": [{"name": "elt-operator.io/slot"}]}}}
+BY_KUBECTL = owner("CronJob", name="weather")
+CRON_JOB: dict[str, Any] = {**BY_KUBECTL["ownerReferences"][0], "controller": False}
+ITS_OWNER = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w", "uid": "w-uid"}
+
+
+@pytest.mark.parametrize(
+    ("owners", "owner_uid"),
+    [
+        pytest.param(BY_KUBECTL["ownerReferences"], "owner-uid", id="kubectl, Lens: its controller"),
+        pytest.param([CRON_JOB], "owner-uid", id="Argo CD: an owner that is no controller"),
+        pytest.param([{**CRON_JOB, "blockOwnerDeletion": True}], "owner-uid", id="k9s: the same"),
+        pytest.param([ITS_OWNER, CRON_JOB], "owner-uid", id="beside another owner"),
+        pytest.param([], "", id="a dashboard: none"),
+        pytest.param(None, "", id="a dashboard: nothing at all"),
+    ],
+)
+@pytest.mark.parametrize("suspended", [True, False])
+def test_a_batch_job_from_our_template_is_a_wish(owners: Any, owner_uid: str, suspended: bool) -> None:
+    meta = metadata("now", ownerReferences=owners)
+
+    slot = snapshots.slot({"metadata": meta, "spec": {"suspend": suspended, **GATED}})
+
+    assert slot
+    assert (slot.key.pipeline, slot.time, slot.cron_job_uid) == ("weather", None, owner_uid)
+
+
+@pytest.mark.parametrize(
+    ("moment", "time"),
+    [
+        pytest.param("9999-12-31T23:59:59Z", datetime(3000, 1, 1, tzinfo=UTC), id="far ahead"),
+        pytest.param("9999-12-31T23:59:59-23:59", datetime(3000, 1, 1, tzinfo=UTC), id="further than there are years"),
+        pytest.param("0001-01-01T00:00:00+23:59", datetime(1970, 1, 1, tzinfo=UTC), id="before there are any"),
+    ],
+)
+def test_a_slots_time_is_brought_within_bounds(moment: str, time: datetime) -> None:
+    slot = snapshots.slot(a_slot(**{"batch.kubernetes.io/cronjob-scheduled-timestamp": moment}))
+
+    assert slot
+    assert (slot.time, slot.since) == (time, time)
+
+
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param({"metadata": metadata("x", labels={}, **owner("CronJob", name="weather"))}, id="no label"),
+        pytest.param({"metadata": metadata("x", labels={}, **BY_KUBECTL)}, id="no label"),
         pytest.param({"metadata": metadata("x", **owner("CronJob", name="other"))}, id="another CronJob's"),
-        pytest.param({"metadata": metadata("x", **OURS)}, id="a run"),
-        pytest.param({"metadata": metadata("x")}, id="nobody's"),
+        pytest.param({"metadata": metadata("x", **OURS), "spec": GATED}, id="a run"),
+        pytest.param({"metadata": metadata("x"), "spec": {"suspend": True}}, id="nobody's, without the gate"),
+        pytest.param(
+            {"metadata": metadata("x", ownerReferences=[CRON_JOB]), "spec": {"suspend": True}},
+            id="of the CronJob, which does not control it, without the gate",
+        ),
+        pytest.param({"metadata": metadata("x", labels={}), "spec": GATED}, id="with the gate, without the label"),
+        pytest.param({"metadata": metadata("x", ownerReferences=[ITS_OWNER]), "spec": GATED}, id="somebody else's"),
+        pytest.param(
+            {"metadata": metadata("x", ownerReferences=[CRON_JOB, {**ITS_OWNER, "controller": True}]), "spec": GATED},
+            id="controlled by somebody else",
+        ),
+        pytest.param({"metadata": metadata("x", **owner("CronJob", name="other")), "spec": GATED}, id="another's"),
+        pytest.param(
+            {"metadata": metadata("x", ownerReferences=[{**CRON_JOB, "uid": None}]), "spec": GATED}, id="no UID"
+        ),
     ],
 )
 def test_a_batch_job_that_is_no_slot(body: dict[str, Any]) -> None:
@@ -152,15 +299,25 @@ def test_a_batch_job_that_is_no_slot(body: dict[str, Any]) -> None:
 def a_cron_job(**spec: Any) -> dict[str, Any]:
     annotations = {**SINCE, "elt-operator.io/schedule": "0 6 * * * UTC", "elt-operator.io/pipeline-generation": "3"}
     ours = owner("Pipeline", "elt-operator.io/v1alpha1", name="weather")
-    template = {"spec": {"suspend": True}}
-    said = {"schedule": "0 6 * * *", "timeZone": "UTC", "concurrencyPolicy": "Forbid", "jobTemplate": template}
+    said = {"schedule": "0 6 * * *", "timeZone": "UTC", "concurrencyPolicy": "Forbid", "jobTemplate": a_template()}
     return {"metadata": metadata("weather", annotations=annotations, **ours), "spec": {**said, **spec}}
 
 
+def a_template(*, suspend: bool = True, gates: Any = GATED, **meta: Any) -> dict[str, Any]:
+    return {"metadata": metadata(**{"annotations": SINCE, **meta}), "spec": {"suspend": suspend, **gates}}
+
+
+def cron_job(body: dict[str, Any]) -> CronJob:
+    found = snapshots.cron_job(body)
+    assert found
+    return found
+
+
 def test_a_cron_job_of_ours() -> None:
-    found = snapshots.cron_job(a_cron_job(startingDeadlineSeconds=60, suspend=True))
+    found = cron_job(a_cron_job(startingDeadlineSeconds=60, suspend=True))
 
     assert (found.key.pipeline, found.owner_uid, found.deleting) == ("weather", "owner-uid", False)
+    assert not found.left_behind
     assert found.timetable == Timetable(
         schedule="0 6 * * *",
         time_zone="UTC",
@@ -173,11 +330,74 @@ def test_a_cron_job_of_ours() -> None:
 
 
 def test_a_cron_job_whose_batch_jobs_would_run_differs() -> None:
-    assert not snapshots.cron_job(a_cron_job(jobTemplate={"spec": {}})).timetable.slots_suspended
+    assert not cron_job(a_cron_job(jobTemplate=a_template(suspend=False))).timetable.slots_suspended
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(a_template(labels={}), id="without our label nobody would see them"),
+        pytest.param(a_template(gates={}), id="without the gate they could run"),
+        pytest.param(a_template(annotations={}), id="without since when"),
+        pytest.param(a_template(annotations={"elt-operator.io/since": WHEN}), id="since another time"),
+        pytest.param({}, id="nothing"),
+    ],
+)
+def test_a_cron_job_whose_batch_jobs_would_not_be_known_differs(template: dict[str, Any]) -> None:
+    assert not cron_job(a_cron_job(jobTemplate=template)).timetable.slots_marked
 
 
 def test_a_strangers_cron_job_has_no_owner_here() -> None:
-    assert snapshots.cron_job({"metadata": metadata("weather"), "spec": {"schedule": "* * * * *"}}).owner_uid == ""
+    found = cron_job({"metadata": metadata("weather"), "spec": {"schedule": "* * * * *"}})
+
+    assert (found.owner_uid, found.left_behind) == ("", False)
+
+
+LABELS = {"elt-operator.io/pipeline": "weather", "app.kubernetes.io/managed-by": "elt-operator"}
+
+
+@pytest.mark.parametrize(
+    ("meta", "template", "left_behind"),
+    [
+        pytest.param({}, a_template(), True, id="ours, and nobody owns it"),
+        pytest.param({"ownerReferences": []}, a_template(), True, id="the same, said otherwise"),
+        pytest.param({"ownerReferences": [ITS_OWNER]}, a_template(), False, id="somebody owns it"),
+        pytest.param({"labels": {"elt-operator.io/pipeline": "weather"}}, a_template(), False, id="not managed by us"),
+        pytest.param({"labels": {**LABELS, "elt-operator.io/pipeline": "x"}}, a_template(), False, id="another's copy"),
+        pytest.param({}, a_template(suspend=False), False, id="its batch Jobs run"),
+        pytest.param({}, a_template(gates={}), False, id="without our gate"),
+    ],
+)
+def test_a_cron_job_that_was_left_behind(meta: dict[str, Any], template: dict[str, Any], left_behind: bool) -> None:
+    body = {"metadata": metadata("weather", **{"labels": LABELS, **meta}), "spec": {"jobTemplate": template}}
+
+    assert cron_job(body).left_behind is left_behind
+
+
+@pytest.mark.parametrize(
+    ("name", "annotations", "ours"),
+    [
+        pytest.param("weather-29468280", {"elt-operator.io/slot-name": "weather-29468280"}, True, id="as it was made"),
+        pytest.param("now", {"elt-operator.io/slot-name": "now"}, True, id="made for a wish"),
+        pytest.param("again", {"elt-operator.io/slot-name": "weather-29468280"}, False, id="a copy"),
+        pytest.param("weather-29468281", {"elt-operator.io/slot-name": "weather-29468280"}, False, id="a likely copy"),
+        pytest.param("weather-29468280", {}, True, id="of an older release"),
+        pytest.param("again", {}, False, id="a copy of one of an older release"),
+        pytest.param("weather-2946828\u0665", {}, False, id="digits of another script"),
+        pytest.param("weather-29468280", {"elt-operator.io/slot": ""}, False, id="not made for a slot"),
+        pytest.param(
+            "weather-29468280",
+            {"elt-operator.io/slot-name": "weather-29468280", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+            False,
+            id="applied by somebody",
+        ),
+    ],
+)
+def test_only_what_the_operator_made_counts_as_its_own(name: str, annotations: dict[str, str], ours: bool) -> None:
+    of_pipeline = owner("Pipeline", "elt-operator.io/v1alpha1", name="weather")
+    meta = metadata(name, labels=LABELS, annotations={"elt-operator.io/slot": "slot-uid", **annotations}, **of_pipeline)
+
+    assert (snapshots.finished_job({"metadata": meta}, succeeded=True) is not None) is ours
 
 
 def test_a_spec_that_cannot_be_read_is_told_without_its_values() -> None:
@@ -185,6 +405,7 @@ def test_a_spec_that_cannot_be_read_is_told_without_its_values() -> None:
 
     pipeline = snapshots.pipeline(body)
 
+    assert pipeline
     assert pipeline.spec is None
     assert "spec.timeoutSeconds" in pipeline.problem
     assert "canary-4711" not in pipeline.problem
@@ -193,12 +414,15 @@ def test_a_spec_that_cannot_be_read_is_told_without_its_values() -> None:
 def test_fields_of_a_newer_schema_are_left_aside() -> None:
     body = {"metadata": metadata("weather"), "spec": {"image": "x", "command": ["a"], "fromTheFuture": 1}}
 
-    assert snapshots.pipeline(body).spec is not None
+    pipeline = snapshots.pipeline(body)
+
+    assert pipeline
+    assert pipeline.spec is not None
 
 
 @pytest.mark.parametrize("text", [None, "", "yesterday", "2026-13-01T00:00:00Z"])
 def test_nonsense_is_no_time(text: str | None) -> None:
-    assert snapshots.time(text) is None
+    assert foreign.time(text) is None
 
 
 JSON = st.recursive(

@@ -1,0 +1,87 @@
+"""Reading what others wrote: users, tenants, programs, kubelets. Nothing here raises, and each takes linear time.
+
+A value of another type than expected counts as absent; so does a number or a time that no arithmetic is made for.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+Body = Mapping[str, Any]
+
+_TEXT_CHARACTERS: Final = 32_768
+_NUMBER_DIGITS: Final = 9
+_TIME_CHARACTERS: Final = 64
+_ITEMS: Final = 1_000
+_LARGEST_INTEGER: Final = 2**62
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(3000, 1, 1, tzinfo=UTC)
+"""Years of arithmetic are left on both sides of these."""
+
+
+def mapping(value: Any) -> Body:
+    """Return an object; empty where ``value`` is none."""
+    return value if isinstance(value, dict) else {}  # JSON has no other mapping; and this is the hot path
+
+
+def part(value: Any, *path: str) -> Body:
+    """Return the object at ``path`` within ``value``; empty where there is none."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> Sequence[Body]:
+    """Return the objects of a list, the first thousand; empty where ``value`` is none."""
+    return [item for item in value[:_ITEMS] if isinstance(item, dict)] if isinstance(value, list) else ()
+
+
+def text(value: Any, otherwise: str = "") -> str:
+    """Return a string that can be encoded, at most 32 Ki characters of it; ``otherwise`` where ``value`` is none."""
+    if not isinstance(value, str):
+        return otherwise
+    found: str = value[:_TEXT_CHARACTERS]
+    return found if found.isascii() else found.encode(errors="replace").decode()
+
+
+def integer(value: Any, otherwise: int = 0) -> int:
+    """Return an integer of at most 62 bits; ``otherwise`` for anything else."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return otherwise
+    return value if -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER else otherwise
+
+
+def number(value: Any, largest: int = 10**_NUMBER_DIGITS - 1) -> int | None:
+    """Return the number that a text holds, from 0 to ``largest``; ``None`` for anything else."""
+    if not isinstance(value, str) or not 0 < len(value) <= _NUMBER_DIGITS or not (value.isascii() and value.isdigit()):
+        return None
+    found = int(value)
+    return found if found <= largest else None
+
+
+def time(value: Any) -> datetime | None:
+    """Return a Kubernetes time (RFC 3339) as an aware UTC ``datetime``; ``None`` for none, or nonsense."""
+    if not isinstance(value, str) or not 0 < len(value) <= _TIME_CHARACTERS:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if EARLIEST <= moment < LATEST else None
+
+
+class Identity(NamedTuple):
+    """What every stored object has."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+def identity(body: Any) -> Identity | None:
+    """Return whose body it is; ``None`` where it does not say so."""
+    metadata = part(body, "metadata")
+    found = Identity(text(metadata.get("namespace")), text(metadata.get("name")), text(metadata.get("uid")))
+    return found if all(found) else None
