@@ -30,6 +30,9 @@ NOT_READY = (
 BROKEN = f"name: 'vault', image: '{IMAGE}', imagePullPolicy: 'IfNotPresent', command: ['bash', '-c', 'exit 2'], "
 
 
+ABSENT = "name: 'proxy', image: 'localhost/no-such-image:1', imagePullPolicy: 'Never', "
+
+
 def add(place: str, value: str) -> str:
     return f"JSONPatch{{op: 'add', path: '/spec/{place}', value: {value}}}"
 
@@ -44,6 +47,7 @@ ADDED = {
     "rude": add("containers/-", container("containers", 0, 1)),
     "native": prepare(container("initContainers", 6, 0, "restartPolicy: 'Always', ")),
     "unready": add("containers/-", container("containers", 0, 0, NOT_READY)),
+    "absent": add("containers/-", f"Object.spec.containers{{{ABSENT}{SAFE.format(kind='containers')}}}"),
     "broken": prepare(f"Object.spec.initContainers{{{BROKEN}{SAFE.format(kind='initContainers')}}}"),
 }
 """Patches of a pod, as a mesh or an agent for secrets makes them, by the value of the pod's label `mesh`."""
@@ -131,6 +135,7 @@ def test_the_work_decides_whatever_containers_others_have_added(mesh: Namespace)
     pipeline(mesh, "rude", "echo loading; sleep 14; echo 5 rows", pendingTimeoutSeconds=8)
     pipeline(mesh, "native", "sleep 3; echo no such table; exit 3", pendingTimeoutSeconds=8)
     pipeline(mesh, "unready", "sleep 12", timeoutSeconds=60)
+    pipeline(mesh, "absent", "echo 5 rows", timeoutSeconds=60)
     pipeline(mesh, "broken", "echo never")
     for name in ADDED:
         mesh.job(f"{name}-1", name)
@@ -147,9 +152,11 @@ def test_the_work_decides_whatever_containers_others_have_added(mesh: Namespace)
         "rude": ("COMPLETE", "Completed", 0),
         "native": ("ERROR", "ApplicationError", 3),
         "unready": ("COMPLETE", "Completed", 0),
+        "absent": ("COMPLETE", "Completed", 0),
         "broken": ("ERROR", "StartError", None),
     }
     assert "Init container vault ended with exit code 2" in message(jobs["broken"])
+    assert "no such table" in mesh.log(jobs["native"]), "the kubelet ends a native sidecar, so the pod and its log stay"
     assert statuses["native"]["errorMessage"] == "no such table"
     assert mesh.wait("plain-2", ended, timeout=90)["status"]["phase"] == "COMPLETE", "it waited for the first one's pod"
     mesh.until(lambda: all(gone(mesh, f"{name}-1") for name in ADDED))

@@ -1,8 +1,10 @@
 """Schedules: a CronJob keeps the time, each of its slots becomes a Job or is skipped and said so."""
 
+import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -185,6 +187,40 @@ def test_a_job_by_hand_may_name_its_interval(namespace: Namespace) -> None:
                 "spec": {"pipelineName": "weather", "trigger": {**interval, "intervalEnd": "2026-01-01T00:00:00Z"}},
             }
         )
+
+
+def there(namespace: Namespace, name: str) -> bool:
+    return name in {job["metadata"]["name"] for job in namespace.jobs()}
+
+
+def test_a_wish_to_run_now_becomes_a_job_whatever_tool_makes_it(namespace: Namespace) -> None:
+    """Tools copy more or less of the CronJob's template, and make it the controller, a mere owner, or neither."""
+    namespace.pipeline(schedule="0 3 * * *")
+    namespace.until(lambda: namespace.cron_job() is not None)
+    cron_job = namespace.cron_job() or {}
+    template = cron_job["spec"]["jobTemplate"]
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "weather", "uid": cron_job["metadata"]["uid"]}
+    manual = {"cronjob.kubernetes.io/instantiate": "manual"}
+    wishes: dict[str, Body] = {
+        "mere-owner": {**template["metadata"], "ownerReferences": [owner]},
+        "blocking-owner": {**template["metadata"], "ownerReferences": [{**owner, "blockOwnerDeletion": True}]},
+        "no-owner": {**template["metadata"], "annotations": manual},
+        "no-labels": {"annotations": manual, "ownerReferences": [{**owner, "controller": True}]},
+    }
+    for name, metadata in wishes.items():
+        body = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {**metadata, "name": name},
+            "spec": template["spec"],
+        }
+        kubectl("create", "--namespace", namespace.name, "-f", "-", stdin=json.dumps(body))
+    kubectl("create", "job", "by-kubectl", "--namespace", namespace.name, "--from=cronjob/weather")
+
+    for name in (*wishes, "by-kubectl"):
+        namespace.until(partial(there, namespace, name))
+        assert namespace.wait(name, ended)["status"]["phase"] == "COMPLETE"
+    namespace.until(lambda: {body["metadata"]["name"] for body in namespace.batch_jobs()}.isdisjoint(wishes))
 
 
 def test_a_slow_pipeline_does_not_pile_up(namespace: Namespace) -> None:

@@ -162,8 +162,9 @@ def earlier_job(situation: Situation, job: Job) -> Hold | None:
 
 def unfinished_run(situation: Situation, _job: Job) -> Hold | None:
     """A run is still there, though its Job is not: it was deleted, or has ended before its process did."""
-    for run in situation.runs:
-        if not outcome.is_over(run, situation.pods_of(run)):
+    for run in sorted(situation.runs, key=lambda run: run.number):
+        pods = situation.pods_of(run)
+        if not outcome.is_over(run, pods) or outcome.may_go_on(run, pods):
             return Hold(
                 Reason.PIPELINE_BUSY,
                 f"The Job waits until run {run.name} of deleted Job {run.job_name} has ended.",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from elt_operator.api.reasons import Reason
+from elt_operator.core import outcome
 from elt_operator.core.situation import Pod, Run, Situation
 from elt_operator.core.words import without_values
 
@@ -73,8 +74,8 @@ class Wait:
 
     @property
     def tried_all(self) -> bool:
-        """Whether there will be no further attempt: only the batch Job controller's word to that is still to come."""
-        return sum(pod.failed_by_itself for pod in self.pods) > self.run.retries
+        """Whether nobody has to wait for a further attempt."""
+        return outcome.tried_all(self.run, self.pods)
 
     @property
     def _next_attempt(self) -> datetime | None:
@@ -97,7 +98,7 @@ def being_stopped(wait: Wait) -> Delay | None:
     """It was told to stop, and its process has its grace period."""
     if not wait.run.stop:
         return None
-    return Delay(wait.run.stop.reason, f"{wait.run.stop.message}. It ends once its process has.")
+    return Delay(wait.run.stop.reason, f"{wait.run.stop.message.rstrip('.')}. It ends once its process has.")
 
 
 def deleted(wait: Wait) -> Delay | None:

@@ -42,6 +42,10 @@ class Fault:
         """Whether nothing can be done about it, not even told."""
         return self.times >= LEFT_OUT_AFTER
 
+    def leaves_out(self, found: Known) -> bool:
+        """Whether ``found`` is left out; a changed one is not."""
+        return self.left_out and self.generation == found.generation
+
     def once_more(self, words: str, generation: int) -> "Fault":
         """Return the fault after one more failure; a changed object begins anew."""
         return Fault(words, generation, self.times + 1 if generation == self.generation else 1)

@@ -47,9 +47,12 @@ def _summary(reports: list[Report]) -> tuple[Report, str]:
 
 
 def _said_before(summary: Report, role: str, reports: list[Report]) -> Report | None:
-    """Return what a program said last before ``summary``, without a level: most likely what failed."""
+    """Return what a program said last before ``summary``: most likely what failed.
+
+    It has no level, or is an error that somebody passed on as information.
+    """
     earlier = reversed(reports[: reports.index(summary)])
-    said = (report for report in earlier if report.kind is Kind.SAYS and not report.level)
+    said = (report for report in earlier if report.kind is Kind.SAYS and (not report.level or report.severe))
     return next((report for report in said if report.source.startswith(role)), None)
 
 

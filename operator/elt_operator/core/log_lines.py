@@ -20,6 +20,7 @@ _LINES_OF_A_MESSAGE: Final = 400
 _LINES_OF_AN_OBJECT: Final = 100
 _DIGITS: Final = 18
 _NAME_LENGTH: Final = 63
+_RIGHT_COLUMN: Final = 120
 
 
 def _integer(digits: str) -> int | float:
@@ -62,6 +63,8 @@ def _pairs(text: str) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for found in formats.PAIRS.finditer(text[:KEPT]):
         value = next((part for part in found.group(2, 3, 4) if part is not None), "")
+        if " " in (found[4] or "") and found[1].lower() in formats.MESSAGE_FIELDS:
+            value = text[found.start(4) : KEPT]  # nobody quoted it: what looks like a field may be a part of it
         fields.setdefault(found[1].lower(), value.replace("\\n", "\n").replace('\\"', '"'))
     return fields
 
@@ -158,6 +161,8 @@ def _headed(text: str) -> Line:
             named = {name: word for name, word in found.groupdict().items() if word}
             # `Error: …`, `fatal: …`: there the word is a part of the sentence.
             begin = found.start("word") if "word" in named else found.end()
+            if "word" not in named and (caller := formats.CALLER.match(start, begin)):
+                begin = caller.end()
             return Line(text[begin:], formats.LEVELS.get(next(iter(named.values())).lower(), ""), headed=True)
     if found := formats.TIME.match(start):
         return Line(text[found.end() :], headed=True)
@@ -229,6 +234,8 @@ def _fields(text: str) -> dict[str, Any]:
 def _read(raw: str, layer: int = 0) -> list[Line]:
     """Return the lines that one line of a log stands for, taken out of what it is wrapped in."""
     raw = raw.rstrip()
+    if found := formats.RIGHT_COLUMN.search(raw[-_RIGHT_COLUMN:]):
+        raw = raw[: len(raw) - len(found[0])]
     if layer < _LAYERS and (flat := _fields(raw.lstrip())):
         return _structured(flat, raw, layer)
     line = _headed(raw)
@@ -275,9 +282,19 @@ def _one_line_objects(lines: Iterable[str]) -> Iterator[str]:
     yield from held
 
 
+def _with_levels(lines: Iterable[str]) -> Iterator[str]:
+    """Yield ``lines``, each level that has a line of its own together with the message below it."""
+    level = ""
+    for line in lines:
+        alone = formats.LEVEL_ALONE.match(line[:LOOKED_AT])
+        if not alone:
+            yield f"[{level}] {line.strip()}" if level else line
+        level = alone[1] if alone else ""
+
+
 def lines(text: str) -> list[Line]:
     """Return the last lines of a log."""
-    raws = list(_one_line_objects(shown(text[-CHARACTERS:]).rstrip().split("\n")))
+    raws = list(_with_levels(_one_line_objects(shown(text[-CHARACTERS:]).rstrip().split("\n"))))
     found: list[list[Line]] = []
     left = _LINES
     for raw in _without_frames(reversed(raws)):

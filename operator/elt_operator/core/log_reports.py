@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 from elt_operator.api.job import ERROR_MESSAGE_BYTES
-from elt_operator.core import log_formats as formats
+from elt_operator.core import log_signs as signs
 from elt_operator.core.log_lines import KEPT, LOOKED_AT, Line
 from elt_operator.core.log_text import cut
 
@@ -43,8 +43,30 @@ class Report:
 
     @property
     def vague(self) -> bool:
-        """Whether it says nothing without the lines that follow, and none has followed."""
-        return self.kind is Kind.CAUSE and bool(formats.VAGUE.match(self.text[:LOOKED_AT]))
+        """Whether it says nothing without the lines that follow."""
+        return self.kind is Kind.CAUSE and bool(signs.VAGUE.match(self.text[:LOOKED_AT]))
+
+    @property
+    def severe(self) -> bool:
+        """Whether it reads like an error, whatever its level says."""
+        return bool(signs.SEVERE.match(self.text[:LOOKED_AT]))
+
+    @property
+    def asks(self) -> bool:
+        """Whether it says nothing without the next line."""
+        return self.kind is Kind.CAUSE and bool(signs.VAGUE.match(self.end[:LOOKED_AT]))
+
+    @property
+    def end(self) -> str:
+        """Its last line."""
+        return self.more[-1] if self.more else self.text
+
+    def add(self, text: str) -> None:
+        """Add a line that belongs to it; of many, the first ones, and the one that calls itself the message."""
+        if len(self.more) == _MORE and signs.MESSAGE_FIELD.match(text[:LOOKED_AT]):
+            self.more.pop()
+        if len(self.more) < _MORE:
+            self.more.append(text)
 
     def words(self) -> str:
         """Return it for a person, at most 1 KiB; where not all fits, what explains most."""
@@ -64,27 +86,27 @@ class Report:
 
 def _only_sums_up(text: str) -> bool:
     """Return whether a line says that something failed, but not why."""
-    if formats.SUMMARY.match(text[:LOOKED_AT]):
+    if signs.SUMMARY.match(text[:LOOKED_AT]):
         return True
-    if len(text) > formats.SHORT or not formats.SUMMARY_WORDS.search(text):
+    if len(text) > signs.SHORT or not signs.SUMMARY_WORDS.search(text):
         return False
-    return bool(formats.SHORT_SUMMARY.match(text))
+    return bool(signs.SHORT_SUMMARY.match(text))
 
 
 def kind_of(line: Line, text: str) -> Kind:
     """Return what a line is worth by itself."""
     start = text[:LOOKED_AT]
     if line.level in {"warning", "info"}:
-        return Kind.NOISE if formats.NOISE.match(start) else Kind.SAYS
+        return Kind.NOISE if signs.NOISE.match(start) else Kind.SAYS
     if _only_sums_up(text):
         return Kind.SUMMARY
     if line.level == "error":
         return Kind.CAUSE
-    if formats.HARMLESS.match(start):
+    if signs.HARMLESS.match(start):
         return Kind.SAYS
-    if formats.SEVERE.match(start) or formats.TROUBLE.search(start):
+    if signs.SEVERE.match(start) or signs.TROUBLE.search(start):
         return Kind.CAUSE
-    return Kind.NOISE if formats.NOISE.match(start) else Kind.SAYS
+    return Kind.NOISE if signs.NOISE.match(start) else Kind.SAYS
 
 
 @dataclass
@@ -96,6 +118,8 @@ class _Reader:
     headed_traceback: bool = False
     in_stack: bool = False
     muted: bool = False
+    in_fields: bool = False
+    in_aftermath: bool = False
     after_blank: bool = False
     expects_cause: bool = False
     chained: bool | None = None
@@ -109,7 +133,7 @@ class _Reader:
 
     def take(self, line: Line) -> None:
         """Take the next line."""
-        text = formats.PADDING.sub("  ", line.text.strip())
+        text = signs.PADDING.sub("  ", line.text.strip())
         if not text:
             self.after_blank = True
             return
@@ -117,7 +141,9 @@ class _Reader:
             return
         raised = self.in_traceback and line.headed is self.headed_traceback and self._may_be_raised(line.text)
         self.in_traceback = False
-        if raised:
+        if self._after_the_end(line, text):
+            self._begin(Report(text, Kind.NOISE, line.level, line.source, raised=raised))
+        elif raised:
             self._begin(Report(text, self._kind_of_raised(text), "error", line.source, raised=True))
         elif not self._belongs(line, text):
             self._begin(Report(text, kind_of(line, text), line.level, line.source))
@@ -125,9 +151,16 @@ class _Reader:
 
     def _may_be_raised(self, text: str) -> bool:
         """Return whether the first line below a stack of Python's is the exception: it may have any name."""
-        if text[0].isspace() or not formats.RAISED.match(text[:LOOKED_AT]):
+        if text[0].isspace() or not signs.RAISED.match(text[:LOOKED_AT]):
             return False
-        return not (self.after_blank and formats.NOISE.match(text[:LOOKED_AT]))
+        return not (self.after_blank and signs.NOISE.match(text[:LOOKED_AT]))
+
+    def _after_the_end(self, line: Line, text: str) -> bool:
+        """Return whether the line tells what went wrong only while the program ended."""
+        over = self.last and self.last.raised and self.chained is None and not signs.CAUSED_BY.match(text)
+        goes_on = self.in_aftermath and not line.headed and not over
+        self.in_aftermath = goes_on or bool(signs.AFTERMATH.match(text[:LOOKED_AT]))
+        return self.in_aftermath
 
     def _kind_of_raised(self, text: str) -> Kind:
         return Kind.SUMMARY if _only_sums_up(text) else Kind.CAUSE
@@ -145,44 +178,52 @@ class _Reader:
             self._of_a_broken_logger(text)
             or self._of_a_traceback(line, text)
             or self._of_a_stack(line, text)
-            or bool(formats.DECORATION.match(text[:LOOKED_AT]))
+            or self._of_fields(line, text)
+            or bool(signs.DECORATION.match(text[:LOOKED_AT]))
         )
 
     def _of_a_broken_logger(self, text: str) -> bool:
         """Return whether Python's logging only tells that it could not write a line."""
-        muted = self.muted or text in {formats.LOGGING_ERROR, formats.LOGGING_ERROR_GOES_ON}
-        if muted and not self.muted and text == formats.LOGGING_ERROR_GOES_ON and self.last and self.last.raised:
+        muted = self.muted or text in {signs.LOGGING_ERROR, signs.LOGGING_ERROR_GOES_ON}
+        if muted and not self.muted and text == signs.LOGGING_ERROR_GOES_ON and self.last and self.last.raised:
             self.last.kind = Kind.NOISE  # the log begins in the middle
-        self.muted = muted and not text.startswith(formats.LOGGING_ERROR_END)
+        self.muted = muted and not text.startswith(signs.LOGGING_ERROR_END)
         return muted
 
     def _of_a_traceback(self, line: Line, text: str) -> bool:
         start = text[:LOOKED_AT]
-        if formats.TRACEBACK.match(start):
+        if signs.TRACEBACK.match(start):
             self._enter_traceback(line, text)
-        elif self.in_traceback and (line.text[0].isspace() or text[0] in formats.FRAMES_OF_RICH):
+        elif self.in_traceback and (line.text[0].isspace() or text[0] in signs.FRAMES_OF_RICH):
             return True
-        elif formats.PYTHON_FRAME.match(start):
+        elif signs.PYTHON_FRAME.match(start):
             self.in_traceback, self.headed_traceback = True, line.headed
-        elif text in formats.CHAINS:
-            self.chained = formats.CHAINS[text]
+        elif text in signs.CHAINS:
+            self.chained = signs.CHAINS[text]
         else:
             return False
         return True
 
     def _of_a_stack(self, line: Line, text: str) -> bool:
         start = line.text[:LOOKED_AT]
-        self.in_stack = bool(formats.STACK.match(text[:LOOKED_AT])) or (
-            self.in_stack and bool(formats.STACK_LINE.match(start))
+        self.in_stack = bool(signs.STACK.match(text[:LOOKED_AT])) or (
+            self.in_stack and bool(signs.STACK_LINE.match(start))
         )
-        if self.in_stack or not formats.FRAME.match(start):
+        if self.in_stack or not signs.FRAME.match(start):
             return self.in_stack
+        self.in_fields = text.endswith(signs.FIELDS_BEGIN)
         self._frame(line)
         return True
 
+    def _of_fields(self, line: Line, text: str) -> bool:
+        """Return whether the line is a field of an error of Node's that only repeats or decorates."""
+        self.in_fields = self.in_fields and line.text[0].isspace()
+        start = text[:LOOKED_AT]
+        return self.in_fields and not signs.FIELD_WITH_WORDS.match(start) and not signs.SEVERE.match(start)
+
     def _enter_traceback(self, line: Line, text: str) -> None:
         before = text.partition("Traceback (most")[0].strip(" |+╭─:")
-        if formats.SEVERE.match(before[:LOOKED_AT]) or line.level == "error":
+        if signs.SEVERE.match(before[:LOOKED_AT]) or line.level == "error":
             self._begin(Report(before, Kind.SUMMARY, line.level, line.source))
         last = self.last
         if last and last.level == "error" and not last.raised and not self.after_blank and not last.more:
@@ -194,7 +235,7 @@ class _Reader:
         if not (last := self.last) or last.raised or last.level in {"warning", "info"}:
             return
         last.raised = True
-        if last.kind is Kind.SAYS and self._was_a_message():
+        if self.in_aftermath or (last.kind is Kind.SAYS and self._was_a_message()):
             return
         before = self.reports[-2] if len(self.reports) > 1 else None
         if before and before.level == "error" and not before.raised:
@@ -220,35 +261,57 @@ class _Reader:
     def _belongs(self, line: Line, text: str) -> bool:
         """Return whether the line belongs to the report above it, and enter it there."""
         last = self.last
+        if last and self._claims(last, line, text):
+            last.add(text)
+            return True
         if not last or (line.level and line.level != last.level):
             return False
-        if found := formats.CAUSED_BY.match(line.text[:KEPT]):
+        if found := signs.CAUSED_BY.match(line.text[:KEPT]):
             return self._cause(last, found["cause"].strip())
         if self.expects_cause and (line.text[0].isspace() or not last.causes):
             last.causes.append(text.partition(": ")[2] if text[0].isdigit() else text)
             return True
         if last.kind is not Kind.CAUSE or not self._continues(last, line, text):
             return False
-        if len(last.more) < _MORE:
-            last.more.append(text)
+        if not signs.HEADING.match(text):
+            last.add(text)
         return True
+
+    def _claims(self, last: Report, line: Line, text: str) -> bool:
+        """Return whether the line only says what could not be done, right below the reason."""
+        if last.kind is not Kind.CAUSE or line.level not in {"", "error"} or not signs.CLAIM.match(text[:LOOKED_AT]):
+            return False
+        return last.raised or not signs.CLAIM.match(last.text[:LOOKED_AT])
 
     def _continues(self, last: Report, line: Line, text: str) -> bool:
         """Return whether the line goes on with what ``last`` began: by its form, or since ``last`` asks for more."""
         alone = kind_of(line, text)
         follows = not line.headed and not self.after_blank
-        asked = last.vague and not last.more and not line.headed
-        if alone is Kind.NOISE:
+        asked = last.asks and not line.headed
+        if alone is Kind.NOISE or (alone is Kind.SUMMARY and not last.asks):
             return False
-        if line.text[0].isspace() or formats.CONTINUES.match(text[:LOOKED_AT]):
+        if (follows and self._is_rest_of(last.end, alone, text)) or self._is_a_part(line, text):
             return True
-        if line.inner:
-            return alone is not Kind.CAUSE or last.vague
-        if asked:
+        if line.inner and not last.vague:
+            return alone is not Kind.CAUSE
+        if line.inner or asked:
             return alone is not Kind.SUMMARY
         if not follows or not (last.vague or last.raised):
             return False
-        return alone is Kind.SAYS or (last.vague and not formats.SEVERE.match(text[:LOOKED_AT]))
+        return alone is Kind.SAYS or (last.vague and not signs.SEVERE.match(text[:LOOKED_AT]))
+
+    @staticmethod
+    def _is_a_part(line: Line, text: str) -> bool:
+        """Return whether the line has the form of a part of an error."""
+        return line.text[0].isspace() or bool(signs.CONTINUES.match(text[:LOOKED_AT]))
+
+    @staticmethod
+    def _is_rest_of(before: str, alone: Kind, text: str) -> bool:
+        """Return whether ``text`` is one error of a database with ``before``, or was wrapped at a terminal's edge."""
+        if signs.CODED.match(text[:LOOKED_AT]) and signs.CODED.search(before[:LOOKED_AT]):
+            return True
+        wrapped = len(before) >= signs.WRAPPED_AT and before[-1].isalnum() and text[0].islower()
+        return wrapped and alone is Kind.SAYS
 
     def _cause(self, last: Report, cause: str) -> bool:
         if last.kind is not Kind.CAUSE:

@@ -104,8 +104,8 @@ def completed(evidence: Evidence) -> Verdict | None:
 
 def of_others(pod: Pod) -> str:
     """Return what containers did that others added, for people; empty where there is nothing to tell."""
-    if pod.lingering:
-        return f" Container {' and '.join(pod.lingering)}, which is not the run's, went on and is being ended."
+    if pod.kept_alive_by:
+        return f" Container {' and '.join(pod.kept_alive_by)}, which is not the run's, went on and is being ended."
     ends = [f"{other.name} ended with {exit_code_in_words(other.exit_code)}" for other in pod.others if other.exit_code]
     return f" Not part of the run: container {', '.join(ends)}." if ends else ""
 
@@ -149,7 +149,7 @@ def out_of_memory(evidence: Evidence) -> Verdict | None:
 def timed_out(evidence: Evidence) -> Verdict | None:
     """The kubelet ended the pod at its deadline (``activeDeadlineSeconds``)."""
     last = evidence.last
-    if not (last and last.reason == "DeadlineExceeded"):
+    if not (last and last.reason == "DeadlineExceeded") or last.failed_by_itself:
         return None
     return _error(Reason.TIMED_OUT, "The run took longer than timeoutSeconds of the Pipeline allows, and was ended.")
 
@@ -166,7 +166,7 @@ def node_lost(evidence: Evidence) -> Verdict | None:
 def evicted(evidence: Evidence) -> Verdict | None:
     """The cluster took the pod away: a drain, a preemption, a node short of memory."""
     last = evidence.last
-    if not last or not (last.disruption or last.reason == "Evicted"):
+    if not last or not (last.disruption or last.reason == "Evicted") or last.failed_by_itself:
         return None
     words = ": ".join(word for word in (last.disruption or last.reason, last.message) if word)
     end = f", with {exit_code_in_words(last.ended.exit_code)}" if last.ended else ""
@@ -265,6 +265,11 @@ def process_end(pod: Pod) -> Ended | None:
     return None if pod.ended and pod.ended.reason in NOT_STARTED else pod.ended
 
 
+def tried_all(run: Run, pods: Sequence[Pod]) -> bool:
+    """Return whether no further attempt will be made: only the batch Job controller's word to that may be to come."""
+    return sum(pod.failed_by_itself for pod in pods) > run.retries
+
+
 def is_over(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether ``run`` is over: nothing of it is at work, and nothing of it will be.
 
@@ -274,10 +279,22 @@ def is_over(run: Run, pods: Sequence[Pod]) -> bool:
     """
     if run.finish or any(pod.succeeded for pod in pods):
         return True
-    if run.retries == 0 and any(pod.lingering and pod.failed_by_itself for pod in pods):
+    if tried_all(run, pods) and any(pod.others and pod.failed_by_itself for pod in pods):
         return True
     no_more_pods = run.gone or (run.stop is not None and run.stopped)
     return no_more_pods and not any(pod.alive for pod in pods)
+
+
+def is_proven_over(run: Run, pods: Sequence[Pod]) -> bool:
+    """Return whether somebody has said that ``run`` is over, so that this does not rest on pods that nobody knows."""
+    return run.finish is not None or any(pod.succeeded for pod in pods)
+
+
+def may_go_on(run: Run, pods: Sequence[Pod]) -> bool:
+    """Return whether Kubernetes may make a further attempt though the work is done: others fail the pod, or may."""
+    if run.finish or run.stop or run.gone or run.retries == 0:
+        return False
+    return any(pod.succeeded and (pod.phase == "Failed" or pod.kept_alive_by) for pod in pods)
 
 
 def attempt_to_end(run: Run, pods: Sequence[Pod], told: AbstractSet[str]) -> Pod | None:
@@ -287,7 +304,7 @@ def attempt_to_end(run: Run, pods: Sequence[Pod], told: AbstractSet[str]) -> Pod
     """
     if is_over(run, pods) or run.stop or run.gone:
         return None
-    return next((pod for pod in pods if pod.lingering and not pod.deletion_due and pod.uid not in told), None)
+    return next((pod for pod in pods if pod.kept_alive_by and not pod.deletion_due and pod.uid not in told), None)
 
 
 def verdict(evidence: Evidence, rules: Sequence[Rule] = RULES) -> Verdict:
@@ -335,11 +352,21 @@ def _attempt(run: Run, pod: Pod, number: int) -> Attempt:
     )
 
 
+def _later(pods: Sequence[Pod], recorded: Sequence[Attempt]) -> Sequence[Pod]:
+    """Return the pods that may have come after what is on record: of many attempts the first are not, for good."""
+    on_record = {attempt.pod for attempt in recorded}
+    known = [place for place, pod in enumerate(pods) if pod.name in on_record]
+    if known:
+        return pods[known[-1] + 1 :]
+    since = recorded[-1].end_time if recorded else None
+    return [pod for pod in pods if since is None or pod.created >= since]
+
+
 def attempts(run: Run, pods: Sequence[Pod], recorded: Sequence[Attempt]) -> list[Attempt]:
     """Return one entry for each of the run's last attempts; the pods of those on record may be gone."""
     on_record = {attempt.pod for attempt in recorded}
     first = recorded[-1].number + 1 if recorded else 1
-    new = [pod for pod in pods if pod.name not in on_record]
+    new = [pod for pod in _later(pods, recorded) if pod.name not in on_record]
     undisturbed = replace(run, stop=None, gone=False)
     judged = [_attempt(undisturbed, pod, number) for number, pod in enumerate(new[:-1], start=first)]
     last = [_attempt(run, pod, first + len(judged)) for pod in new[-1:]]

@@ -150,7 +150,13 @@ def _about_run(situation: Situation, job: Job, run: Run) -> Action:
         result = outcome.outcome(outcome.Evidence(run, pods, log, job.status.attempts or []))
         return _write(job, status.ended(situation, job, run, result))
     if wanted := stop.stop(situation, run, job):
-        return StopRun(run, wanted)
+        refusal = situation.refused_lately(run.uid)
+        if not refusal:
+            return StopRun(run, wanted)
+        words = (
+            f"{wanted.message.rstrip('.')}, but Kubernetes refuses to suspend batch Job {run.name}: {refusal.message}"
+        )
+        return _write(job, status.running(situation, job, run, Reason.REJECTED, words))
     if lingering := outcome.attempt_to_end(run, pods, situation.pods_told_to_end):
         return EndPod(job, lingering)
     if held_up := delay.delay(situation, run):
@@ -205,7 +211,7 @@ def _about_faulty(situation: Situation, job: Job, fault: Fault) -> Iterator[Acti
 def _about_strays(situation: Situation) -> Iterator[Action]:
     """Yield what to do about runs at work without a Job that waits for them."""
     for run in stop.strays(situation):
-        if wanted := stop.stop(situation, run, None):
+        if (wanted := stop.stop(situation, run, None)) and not situation.refused_lately(run.uid):
             yield StopRun(run, wanted)
 
 
@@ -276,9 +282,9 @@ def _looks(situation: Situation) -> Iterator[timedelta]:
         gives_up = admission.pipeline_gives_up_at(situation, job)
         if gives_up and gives_up > situation.now:
             yield gives_up - situation.now
-        refusal = situation.refusals.get(job.uid)
-        if refusal and refusal.ask_again > situation.now:
-            yield refusal.ask_again - situation.now
+        for uid in (job.uid, *([run.uid] if run else [])):
+            if refusal := situation.refused_lately(uid):
+                yield refusal.ask_again - situation.now
     if any(run.unwatched for run in situation.runs) or any(pod.unwatched for pod in situation.pods):
         yield delay.LOOK_AGAIN
     for next_look in (retention.next_look, schedule.next_look, slots.next_look):

@@ -77,7 +77,7 @@ def _about_run(situation: Situation, run: Run) -> list[Question]:
         unexplained = delay.unexplained(situation, run)
         ends = stop.stop(situation, run, situation.job_of(run)) is not None
         return [*([WarningsAbout(unexplained)] if unexplained else []), *_last_words(pods, ends=ends)]
-    if not pods and run.uid not in situation.live_pods:
+    if (not pods or run.gone) and run.uid not in situation.live_pods:
         return [LivePods(run)]
     last = outcome.Evidence(run, pods).last
     return [LogOf(last.name, last.uid)] if last and not last.gone else []
@@ -96,7 +96,19 @@ def _about_job_without_run(situation: Situation, job: Job) -> list[Question]:
         return [LiveRun(job.status.task_name)]
     if admission.first_refusal(situation, job):
         return [RunOf(job)]
-    return [] if admission.first_hold(situation, job) else [StillWaits(job)]
+    if admission.first_hold(situation, job):
+        return []
+    return [StillWaits(job), *(LivePods(run) for run in _ends_unproven(situation))]
+
+
+def _ends_unproven(situation: Situation) -> list[Run]:
+    """Return the runs that count as over only since no pod at work is known: the watch may not have told of one yet."""
+    over = (run for run in situation.runs if not situation.job_of(run) and not _proven_over(situation, run))
+    return [run for run in (*over, *situation.left_runs) if run.uid not in situation.pods_over]
+
+
+def _proven_over(situation: Situation, run: Run) -> bool:
+    return outcome.is_proven_over(run, situation.pods_of(run))
 
 
 def _about_next_number(situation: Situation) -> list[Question]:

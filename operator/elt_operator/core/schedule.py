@@ -144,7 +144,8 @@ def trouble(situation: Situation, pipeline: Pipeline) -> Trouble | None:
     try:
         wanted = parsed(pipeline)
     except InvalidScheduleError as error:
-        return Trouble(Reason.INVALID_SCHEDULE, f"{error}. No scheduled Job will start until this is fixed.")
+        end = "" if f"{error}".endswith("?") else "."
+        return Trouble(Reason.INVALID_SCHEDULE, f"{error}{end} No scheduled Job will start until this is fixed.")
     if not wanted:
         return None
     found = situation.cron_job
@@ -282,7 +283,11 @@ def _manifest(pipeline: Pipeline, wanted: Timetable) -> Json:
             "concurrencyPolicy": wanted.concurrency_policy,
             "jobTemplate": {
                 "metadata": {"labels": labels, "annotations": {names.SINCE_ANNOTATION: since}},
-                "spec": {"suspend": wanted.slots_suspended, "template": {"spec": render.idle_pod(pipeline)}},
+                # The API server gives a batch Job without labels those of its pods: not every dashboard copies its own.
+                "spec": {
+                    "suspend": wanted.slots_suspended,
+                    "template": {"metadata": {"labels": labels}, "spec": render.idle_pod(pipeline)},
+                },
             },
         },
     }

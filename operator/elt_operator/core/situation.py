@@ -204,6 +204,11 @@ class OtherContainer:
     """Why it waits, or how it ended, in the kubelet's word."""
     message: str = ""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it keeps its pod alive; a plain container does so, too, as long as it cannot be started."""
+        return self.running or (not self.prepares and self.exit_code is None)
+
 
 @dataclass(frozen=True)
 class Pod:
@@ -263,16 +268,20 @@ class Pod:
         """The containers that others added and that go on though ours has ended."""
         if not self.alive or self.ended is None:
             return []
-        return [other.name for other in self.others if other.running]
+        return [other.name for other in self.others if other.goes_on]
+
+    @property
+    def kept_alive_by(self) -> list[str]:
+        """Those of them that nobody ends: native sidecars, which are init containers, are ended by the kubelet."""
+        return [other.name for other in self.others if other.goes_on and not other.prepares] if self.lingering else []
 
     @property
     def succeeded(self) -> bool:
         """Whether the work was done: what containers do that others added does not count."""
         if self.phase == "Succeeded":
             return True
-        if not self.others or self.ended is None or self.ended.exit_code != 0:
-            return False
-        return bool(self.lingering or self.phase == "Failed") and not self._interrupted
+        # Beside others the pod's phase tells of them, too, and comes later: of a pod that is ours alone it is awaited.
+        return bool(self.others) and self.ended is not None and self.ended.exit_code == 0 and not self._interrupted
 
     @property
     def failed_by_itself(self) -> bool:
@@ -348,6 +357,8 @@ class Situation:
     jobs: Sequence[Job] = ()
     """Jobs that have not ended, the oldest first."""
     runs: Sequence[Run] = ()
+    left_runs: Sequence[Run] = ()
+    """Runs that were deleted under way, and their Jobs with them: the watch of pods may not have told of all yet."""
     pods: Sequence[Pod] = ()
     history: Sequence[FinishedJob] = ()
     """Jobs that have ended, as far as the operator made them itself."""
@@ -378,6 +389,8 @@ class Situation:
     """By name; ``None``: there is none of ours."""
     live_pods: frozenset[str] = frozenset()
     """UIDs of the runs whose pods were read live; ``pods`` then holds them all."""
+    pods_over: frozenset[str] = frozenset()
+    """UIDs of the runs of which a live read has said that no pod is at work, and that will have none any more."""
     looked_for: frozenset[str] = frozenset()
     """UIDs of pods that the watch said were deleted, and that were looked for; ``pods`` holds those that are there."""
     searched_jobs: frozenset[str] = frozenset()
@@ -412,6 +425,11 @@ class Situation:
     def present_jobs(self) -> Sequence[Job]:
         """The Jobs that nobody has deleted, the oldest first."""
         return [job for job in self.jobs if not job.deleting]
+
+    def refused_lately(self, uid: str) -> Refusal | None:
+        """Return what the API server said to what was to be done about ``uid``, until it is to be asked again."""
+        refusal = self.refusals.get(uid)
+        return refusal if refusal and refusal.ask_again > self.now else None
 
     def fault_of(self, found: Job | Pipeline | None) -> Fault | None:
         """Return what keeps going wrong with ``found``, so that only plain facts are left; ``None``: nothing does."""

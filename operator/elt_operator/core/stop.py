@@ -52,13 +52,16 @@ def told_otherwise(situation: Situation, run: Run, job: Job | None) -> Stop | No
 
 
 def outlived(situation: Situation, run: Run, job: Job | None) -> Stop | None:
-    """Its Job has ended with its own container; containers that others added keep its pod alive."""
-    told = situation.live_jobs.get(run.job_uid)
-    lingering = [name for pod in situation.pods_of(run) for name in pod.lingering]
-    if job or not lingering or not (told and told.ended):
+    """Its Job has ended with its own container; containers that others added keep its pod alive, or have failed it."""
+    told, pods = situation.live_jobs.get(run.job_uid), situation.pods_of(run)
+    if job or not (told and told.ended):
         return None
-    went_on = f"container {' and '.join(lingering)}, which is not the run's, went on"
-    return Stop(Reason.STOPPED, f"Job {told.name} has ended ({told.status.phase}); {went_on}")
+    ended = f"Job {told.name} has ended ({told.status.phase})"
+    if others := [name for pod in pods for name in pod.kept_alive_by]:
+        return Stop(Reason.STOPPED, f"{ended}; container {' and '.join(others)}, which is not the run's, went on")
+    if outcome.may_go_on(run, pods):
+        return Stop(Reason.STOPPED, f"{ended}; its pod failed by a container that is not the run's")
+    return None
 
 
 CHECKS: Sequence[Check] = (asked_for, replaced, never_started, outlived, told_otherwise)
@@ -75,7 +78,7 @@ def strays(situation: Situation) -> list[Run]:
 
 
 def _at_work(run: Run, pods: Sequence[Pod]) -> bool:
-    return not outcome.is_over(run, pods) or any(pod.lingering for pod in pods)
+    return not outcome.is_over(run, pods) or outcome.may_go_on(run, pods) or any(pod.kept_alive_by for pod in pods)
 
 
 def with_its_job(job: Job, run: Run) -> Run:

@@ -195,6 +195,10 @@ class Cache:
         """What runs were when they were deleted, for as long as their Job has not told its end."""
         self.departed_pods: Departed[Pod] = Departed()
         """The same of pods."""
+        self.left_runs: dict[Key, tuple[Run, ...]] = {}
+        """The run of each Pipeline that was deleted last, under way and without its Job, until a newer one is there."""
+        self.pods_over: set[str] = set()
+        """UIDs of the runs of which a live read has said that no pod is at work, and that will have none any more."""
         self.last_words: dict[Key, dict[str, PodLog]] = {}
         """Ends of logs as they were read last, by the pod's UID; kept as long."""
         self.history: dict[Key, dict[str, FinishedJob]] = {}
@@ -229,6 +233,12 @@ class Cache:
             self._remember_departed(plural, foreign.part(event, "object"))
         return {key for store in self.stores(plural) if (key := store.take_event(event))}
 
+    def forget(self, plural: str, uid: str, version: int = 0) -> set[Key]:
+        """Forget an object that was gone at ``version``, and of which nobody says what it was; return whose it was."""
+        if plural == "jobs" and (run := self.runs.get(uid)):
+            self._keep_left(run.key, [replace(run, gone=True)])
+        return {key for store in self.stores(plural) if (key := store.forget(uid, version))}
+
     def _remember_departed(self, plural: str, body: Body) -> None:
         """Remember what an object was at last; as it was known before, where its label was taken away with it."""
         whose = foreign.identity(body)
@@ -245,6 +255,7 @@ class Cache:
         """Drop what was kept for Jobs that have ended since, and for slots that are gone."""
         active = {job.uid for job in self.jobs.of(key)}
         at_work = {run.uid for run in (*self.departed_runs.of(key), *self.runs.of(key)) if run.job_uid in active}
+        self._keep_left(key, [run for run in self.departed_runs.of(key) if run.uid not in at_work])
         self.departed_runs.keep(key, lambda run: run.uid in at_work)
         self.departed_pods.keep(key, lambda pod: pod.run_uid in at_work)
         pods = {pod.uid for pod in (*self.departed_pods.of(key), *self.pods.of(key)) if pod.run_uid in at_work}
@@ -255,6 +266,14 @@ class Cache:
         logs = {uid: log for uid, log in self.last_words.pop(key, {}).items() if uid in pods}
         if logs:
             self.last_words[key] = logs
+
+    def _keep_left(self, key: Key, departed: Sequence[Run]) -> None:
+        """Keep the newest of the runs that went without a Job that waits for it, as long as its pods are in doubt."""
+        left = [run for run in (*self.left_runs.pop(key, ()), *departed) if not run.finish]
+        newest = max(left, key=lambda run: run.created, default=None)
+        doubted = newest is not None and newest.uid not in self.pods_over
+        if newest and doubted and not any(run.created > newest.created for run in self.runs.of(key)):
+            self.left_runs[key] = (newest,)
 
     def forget_passing_faults(self, key: Key) -> None:
         """Forget what went wrong with objects of ``key`` less often than it takes to go by plainer facts."""
@@ -267,19 +286,20 @@ class Cache:
         """Drop what was kept for Pipelines, Jobs and slots that are not there any more."""
         keys = self.all_keys()
         tables: tuple[dict[Key, Any], ...] = (
-            self.slot_jobs, self.last_words, self.pipelines_missed, self.taken_numbers, self.last_ended,
+            self.slot_jobs, self.last_words, self.pipelines_missed, self.taken_numbers, self.last_ended, self.left_runs,
         )  # fmt: skip
         for table in tables:
             for key in table.keys() - keys:
                 del table[key]
         for departed in (self.departed_runs, self.departed_pods):
             departed.keep_only(keys)
-        refusable = {known.uid for store in (self.pipelines, self.jobs, self.slots) for known in store.all()}
+        refusable = {known.uid for store in (self.pipelines, self.jobs, self.slots, self.runs) for known in store.all()}
         for uid in self.refusals.keys() - refusable:
             del self.refusals[uid]
-        for uid in self.faults.keys() - refusable:
-            del self.faults[uid]
-        self.pods_told_to_end &= {pod.uid for pod in self.pods.all()}
+        self.faults.clear()  # what was refused may be accepted by now: everything gets another chance now and then
+        left = {run.uid for runs in self.left_runs.values() for run in runs}
+        self.pods_over &= {run.uid for run in self.runs.all()} | left
+        self.pods_told_to_end.clear()  # the same: one that has been told to end says so itself
 
     def all_keys(self) -> set[Key]:
         """Return all Pipelines that anything is known of."""

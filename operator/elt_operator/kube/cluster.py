@@ -51,10 +51,13 @@ class Cluster(Protocol):
         """
 
     async def delete_run(self, run: Run) -> None:
-        """Delete a batch Job and its pods; one that is gone, or another one by now, is left as it is."""
+        """Delete a batch Job and its pods; one that is gone, or another one by now, is left as it is.
+
+        ``Refused``: admission said no.
+        """
 
     async def delete_job(self, job: FinishedJob) -> None:
-        """Delete a Job; one that is gone, or another one by now, is left as it is."""
+        """Delete a Job; one that is gone, or another one by now, is left as it is. ``Refused``: admission said no."""
 
     async def create_job(self, key: Key, manifest: Json) -> Body:
         """Create a Job.
@@ -63,7 +66,7 @@ class Cluster(Protocol):
         """
 
     async def delete_slot(self, slot: Slot) -> None:
-        """Delete a slot; one that is gone, or another one by now, is left as it is."""
+        """Delete a slot; one that is gone, or another one by now, is left as it is. ``Refused``: admission said no."""
 
     async def create_cron_job(self, key: Key, manifest: Json) -> Body:
         """Create a CronJob.
@@ -204,12 +207,11 @@ class LiveCluster:
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """See ``Cluster``."""
-        with _in_our_words(Forbidden, Invalid):
-            await self._delete(paths.PODS, namespace, name, uid)
+        await self._delete(paths.PODS, namespace, name, uid)
 
     async def _delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
-        with suppress(NotFound, Conflict, Unaddressable):
+        with _in_our_words(Forbidden, Invalid), suppress(NotFound, Conflict, Unaddressable):
             await self.client.request("DELETE", resource.object(namespace, name), options)
 
     async def post_event(self, about: Job | Pipeline, event: Event, now: datetime) -> None:

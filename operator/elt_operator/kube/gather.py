@@ -18,7 +18,7 @@ from elt_operator.core.questions import (
 )
 from elt_operator.core.situation import Job, Key, Limits, Pod, PodLog, Run, Situation, Warnings
 from elt_operator.kube import foreign, snapshots
-from elt_operator.kube.cache import Cache, S
+from elt_operator.kube.cache import Cache, S, version_of
 from elt_operator.kube.cluster import Cluster
 from elt_operator.kube.foreign import Body
 
@@ -29,16 +29,18 @@ _ROUNDS = 10
 def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situation:
     """Return what is known without asking."""
     cache.tidy(key)
-    pipeline = next(iter(cache.pipelines.of(key)), None)
+    # Of one that was deleted and made anew, a late answer may have brought both.
+    pipeline = max(cache.pipelines.of(key), key=lambda found: version_of(found.resource_version), default=None)
     if pipeline:
         cache.pipelines_missed.pop(key, None)
     known = sorted(cache.jobs.of(key), key=lambda job: (job.created, job.name))
     watched = [*([pipeline.uid] if pipeline else []), *(job.uid for job in known)]
     faults = {uid: fault for uid in watched if (fault := cache.faults.get(uid))}
-    jobs = [job for job in known if not (job.uid in faults and faults[job.uid].left_out)]
+    jobs = [job for job in known if not (job.uid in faults and faults[job.uid].leaves_out(job))]
     slots = sorted(cache.slots.of(key), key=lambda slot: (slot.created, slot.name))
     refusable = [*([pipeline.uid] if pipeline else []), *(slot.uid for slot in slots), *(job.uid for job in jobs)]
-    ended = cache.last_ended.get(key)
+    refusable += [run.uid for run in cache.runs.of(key)]
+    ended, left = cache.last_ended.get(key), cache.left_runs.get(key, ())
     return Situation(
         key=key,
         now=now,
@@ -47,6 +49,8 @@ def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situati
         pipeline_missed=cache.pipelines_missed.setdefault(key, now) if jobs and not pipeline else None,
         jobs=jobs,
         runs=_with_departed(cache.departed_runs.of(key), cache.runs.of(key)),
+        left_runs=left,
+        pods_over=frozenset(run.uid for run in (*cache.runs.of(key), *left) if run.uid in cache.pods_over),
         pods=_with_departed(cache.departed_pods.of(key), cache.pods.of(key)),
         history=list(cache.history.get(key, {}).values()),
         cron_job=min(cache.cron_jobs.of(key), key=lambda found: found.deleting, default=None),
@@ -155,6 +159,14 @@ async def answered(  # noqa: PLR0911 - one for each kind of question
             return await _run_of(cluster, situation, job)
         case StillWaits(job):
             return await _confirmed(cluster, situation, job)
+
+
+def pods_over(situation: Situation) -> frozenset[str]:
+    """Return the UIDs of the runs whose pods were read live, that are all over, and that will have no more."""
+    at_work = {pod.run_uid for pod in situation.pods if pod.alive}
+    runs = (*situation.runs, *situation.left_runs)
+    final = {run.uid for run in runs if run.gone or (run.stop is not None and run.stopped)}
+    return (situation.live_pods & final) - at_work
 
 
 async def gather(cluster: Cluster, situation: Situation) -> Situation:

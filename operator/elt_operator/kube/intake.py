@@ -73,9 +73,8 @@ class Intake:
 
     def forget(self, plural: str, of_uid: str, at_version: str = "") -> None:
         """Forget an object that was gone at this version of its list."""
-        for store in self._cache.stores(plural):
-            if key := store.forget(of_uid, version_of(at_version)):
-                self._wake(key)
+        for key in self._cache.forget(plural, of_uid, version_of(at_version)):
+            self._wake(key)
 
 
 def uid(body: Any) -> str:

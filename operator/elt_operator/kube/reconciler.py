@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
@@ -29,13 +30,13 @@ from elt_operator.core.plan import (
     WritePipelineStatus,
     plan,
 )
-from elt_operator.core.situation import Job, Key, Limits, Pipeline, Refusal, Situation
+from elt_operator.core.situation import FinishedJob, Job, Key, Limits, Pipeline, Refusal, Run, Situation, Slot
 from elt_operator.errors import FailsOn, NotLeading, OperatorError, Refused, Stale
 from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import ApiError
 from elt_operator.kube.cluster import Cluster
-from elt_operator.kube.gather import from_cache, gather
+from elt_operator.kube.gather import from_cache, gather, pods_over
 from elt_operator.kube.metrics import Metrics
 from elt_operator.kube.queue import LONGEST_BACK_OFF_SECONDS, WorkQueue
 
@@ -46,6 +47,9 @@ _LONGEST_PUT_OFF: Final = timedelta(seconds=60)
 
 _LONGEST_FOR_SLOTS: Final = timedelta(seconds=15)
 """The same where a slot waits to be deleted: if that came after the schedule's next time, it would cost that one."""
+
+_DELETED_AGAIN_AFTER: Final = timedelta(minutes=5)
+"""When a deletion that was refused is tried again: no Job waits for it."""
 
 _OUTAGES: Final = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 """What goes wrong without being a bug."""
@@ -88,6 +92,8 @@ class Reconciler:
     """Whether all of a namespace can be seen; nothing is decided with half the sight."""
     _put_off: dict[Key, datetime] = field(default_factory=dict)
     """Since when writes that only people wait for are put off."""
+    _undeletable: dict[str, datetime] = field(default_factory=dict)
+    """Until when what may not be deleted is left alone, by its UID."""
 
     async def look_at(self, key: Key) -> None:
         """Reconcile ``key``; whatever goes wrong is tried again, later and later.
@@ -132,6 +138,7 @@ class Reconciler:
         seen = from_cache(self.cache, key, self.clock(), self.limits)
         known = await gather(self.cluster, seen)
         self._keep_last_words(known)
+        self.cache.pods_over |= pods_over(known)
         return plan(known)
 
     def _keep_last_words(self, situation: Situation) -> None:
@@ -171,7 +178,7 @@ class Reconciler:
             case ChangeCronJob():
                 await self._change_cron_job(action)
             case DeleteRun() | DeleteJob() | DeleteSlot():
-                await self._delete(action)
+                await self._delete_or_leave(action)
             case WriteJobStatus():
                 await self._write_job_status(action)
             case WritePipelineStatus():
@@ -194,13 +201,33 @@ class Reconciler:
         if fault.times == faults.LEFT_OUT_AFTER:
             message = f"The operator cannot write the status: {failed}. It leaves the object out; others go on."
             if found := self.cache.jobs.get(failed.uid) or self.cache.pipelines.get(failed.uid):
-                await self._tell(found, [Event("Warning", Reason.OPERATOR_ERROR, message)])
+                with suppress(NotLeading):  # who leads now finds out by itself
+                    await self._tell(found, [Event("Warning", Reason.OPERATOR_ERROR, message)])
 
     async def _end_pod(self, action: EndPod) -> None:
         pod, job = action.pod, action.job
-        await self.cluster.delete_pod(pod.key.namespace, pod.name, pod.uid)
         self.cache.pods_told_to_end.add(pod.uid)
+        try:
+            await self.cluster.delete_pod(pod.key.namespace, pod.name, pod.uid)
+        except Refused as refused:
+            logger.warning("%s: pod %s cannot be ended: %s", job.key, pod.name, refused)
+            return
         _log(job.key, job.name, "pod %s ended: containers that others added kept it alive", pod.name)
+
+    async def _delete_or_leave(self, action: DeleteRun | DeleteJob | DeleteSlot) -> None:
+        """Delete what is done with; what may not be deleted is left for a while, so that all else goes on."""
+        found = _deleted(action)
+        now = self.clock()
+        if now < self._undeletable.get(found.uid, now):
+            return
+        try:
+            await self._delete(action)
+        except Refused as refused:
+            for uid in [uid for uid, until in self._undeletable.items() if until <= now]:
+                del self._undeletable[uid]
+            self._undeletable[found.uid] = now + _DELETED_AGAIN_AFTER
+            self.queue.add_after(found.key, _DELETED_AGAIN_AFTER.total_seconds())
+            logger.warning("%s: %s cannot be deleted: %s", found.key, found.name, refused)
 
     async def _delete(self, action: DeleteRun | DeleteJob | DeleteSlot) -> None:
         match action:
@@ -295,8 +322,12 @@ class Reconciler:
         except Stale:
             live = await self.cluster.run(run.key.namespace, run.name)
             if live is None or live["metadata"]["uid"] != run.uid:
-                self.cache.runs.forget(run.uid)
+                self.cache.forget("jobs", run.uid)
             raise
+        except Refused as refused:
+            self._remember_refusal(run.uid, str(refused))
+            return
+        self.cache.refusals.pop(run.uid, None)
         self.cache.runs.take(body)
         _log(run.key, run.job_name, "run %s: %s", run.name, action.stop.message, reason=action.stop.reason)
 
@@ -352,7 +383,7 @@ class Reconciler:
         for event in events:
             try:
                 await self.cluster.post_event(about, event, self.clock())
-            except _OUTAGES as error:
+            except (*_OUTAGES, Refused) as error:
                 logger.warning("%s: event %s could not be posted: %s", about.key, event.reason, error)
 
     async def _read_again(self, namespace: str, name: str, uid: str) -> None:
@@ -361,6 +392,16 @@ class Reconciler:
             self.cache.jobs.forget(uid)
         if body is not None:
             self.cache.jobs.take(body)
+
+
+def _deleted(action: DeleteRun | DeleteJob | DeleteSlot) -> Run | FinishedJob | Slot:
+    match action:
+        case DeleteRun(run):
+            return run
+        case DeleteJob(finished):
+            return finished
+        case DeleteSlot(slot=slot):
+            return slot
 
 
 def _whose(action: Action) -> Job | Pipeline | None:

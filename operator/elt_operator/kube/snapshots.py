@@ -30,7 +30,7 @@ from elt_operator.core.situation import (
     Stop,
     Timetable,
 )
-from elt_operator.core.words import without_values
+from elt_operator.core.words import by_a_runtime, without_values
 from elt_operator.kube import foreign
 from elt_operator.kube.foreign import Body, time
 
@@ -179,7 +179,8 @@ def cron_job(body: Body) -> CronJob | None:
         return None
     owner, template = _controller(body, "Pipeline", names.GROUP), foreign.part(spec, "jobTemplate")
     since = _annotation(body, names.SINCE_ANNOTATION)
-    named, slots_suspended = _label(template, names.PIPELINE_LABEL) == whose.name, _suspended(template)
+    labelled = (_label(part, names.PIPELINE_LABEL) for part in (template, foreign.part(template, "spec", "template")))
+    named, slots_suspended = all(label == whose.name for label in labelled), _suspended(template)
     return CronJob(
         key=Key(whose.namespace, whose.name),
         uid=whose.uid,
@@ -370,7 +371,9 @@ def pod(body: Body, of: Key | None = None) -> Pod | None:
         started=_started(body, state),
         begun="running" in state or "terminated" in state,
         waiting_reason=_said(waiting, "reason"),
-        waiting_message=_quoted(_said(waiting, "message"), body),
+        waiting_message=_quoted(
+            _said(waiting, "message"), body, of_a_runtime=_said(waiting, "reason") in _BY_A_RUNTIME
+        ),
         unschedulable=_unschedulable(conditions.get("PodScheduled", {})),
         ended=_ended(terminated, body),
         disruption=_said(conditions.get("DisruptionTarget", {}), "reason"),
@@ -394,9 +397,21 @@ def _lost_owner(body: Body) -> _Owner | None:
     return _Owner(name, uid, controls=False) if name and uid and _label(body, names.RUN_NUMBER_LABEL) else None
 
 
-def _quoted(message: str, body: Body) -> str:
+_BY_A_RUNTIME: Final = NOT_STARTED | {
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "PostStartHookError",
+    "PreCreateHookError",
+    "PreStartHookError",
+    "RunContainerError",
+}
+"""Why a container waits, where the container runtime has said so, or the kubelet about what it gives to the runtime
+(pkg/kubelet/kuberuntime/kuberuntime_container.go)."""
+
+
+def _quoted(message: str, body: Body, *, of_a_runtime: bool = False) -> str:
     """Return what is said about a pod's container, without what only a Secret holds."""
-    return without_values(message, _written(body)) if message else ""
+    return without_values(message, _written(body), of_a_runtime=of_a_runtime) if message else ""
 
 
 def _written(body: Body) -> frozenset[str]:
@@ -409,6 +424,7 @@ def _written(body: Body) -> frozenset[str]:
         # `$(NAME)` in a command becomes the variable's value.
         words = command[:_WORDS] if isinstance(command, list) else []
         found |= {word for word in words if isinstance(word, str) and "$(" not in word}
+        found |= {foreign.text(variable.get("name")) for variable in foreign.items(container.get("env"))}
     return frozenset(found - {""})
 
 
@@ -451,7 +467,7 @@ def _others(status: Body) -> Iterator[OtherContainer]:
                     running="running" in state,
                     exit_code=foreign.integer(terminated.get("exitCode")) if terminated else None,
                     reason=_said(said, "reason"),
-                    message=without_values(_said(said, "message")),
+                    message=without_values(_said(said, "message"), of_a_runtime=_said(said, "reason") in _BY_A_RUNTIME),
                 )
 
 
@@ -499,10 +515,12 @@ def _ended(terminated: Body, body: Body) -> Ended | None:
         return None
     reason = _said(terminated, "reason")
     message = foreign.text(terminated.get("message"))
+    if reason in NOT_STARTED or by_a_runtime(message):
+        message = _quoted(message, body, of_a_runtime=True)
     return Ended(
         exit_code=_int32(terminated.get("exitCode")) or 0,
         reason=reason,
-        message=_quoted(message, body) if reason in NOT_STARTED else message,
+        message=message,
         start_time=time(terminated.get("startedAt")),
         end_time=time(terminated.get("finishedAt")),
         signal=_int32(terminated.get("signal")),

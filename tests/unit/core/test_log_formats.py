@@ -151,7 +151,7 @@ RECORDED: dict[str, tuple[str, ...]] = {
     "wget-refused": ("failed: Connection refused",),
 }
 
-WRITTEN = json.loads((LOGS / "written.json").read_text())
+WRITTEN = [sample for path in sorted(LOGS.glob("*.json")) for sample in json.loads(path.read_text())]
 """Formats of programs that were not at hand, and variants of those that were."""
 
 DECORATION = re.compile(
@@ -403,6 +403,7 @@ LONG = {
     "ESC": "\x1b" * SIZE,
     "CSI": "\x1b[" + "0" * SIZE,
     "OSC": filled("\x1b]"),
+    "OSC of one byte": filled("\x9dpanic: failed"),
     "carriage returns": filled("x\r"),
     "line feeds": "\n" * SIZE,
     "lines": filled("a\n"),

@@ -1,6 +1,7 @@
 """How a run ended."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,40 @@ def test_exit_message_is_what_the_process_wrote(
     pod = a_pod(ended=an_end(exit_code, message=message))
 
     assert outcome(Evidence(a_run(finish=failed()), [pod], PodLog(log))).exit_message == expected
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param({"reason": "DeadlineExceeded"}, id="its time was up"),
+        pytest.param({"reason": "Evicted", "disruption": "TerminationByKubelet"}, id="evicted"),
+    ],
+)
+def test_what_ended_by_itself_is_not_overruled_by_what_became_of_its_pod(later: dict[str, Any]) -> None:
+    pod = a_pod(ended=an_end(5), others=[another(exit_code=137)], interrupted_at=at(40), **later)
+
+    result = outcome(Evidence(a_run(finish=failed()), [pod], LOG))
+
+    assert (result.verdict.reason, result.exit_code) == ("ApplicationError", 5)
+    assert [attempt.reason for attempt in result.attempts] == ["ApplicationError"]
+
+
+def test_a_container_of_others_that_cannot_be_started_does_not_keep_the_run_from_its_end() -> None:
+    waiting = another(running=False, reason="ImagePullBackOff")
+
+    assert is_over(a_run(retries=2), [a_pod(ended=an_end(0), phase="Pending", others=[waiting])])
+    assert is_over(a_run(), [a_pod(ended=an_end(3), phase="Pending", others=[waiting])])
+    assert not is_over(a_run(), [a_pod(phase="Pending", others=[waiting])])
+
+
+def test_of_many_attempts_the_first_are_told_no_more_for_good() -> None:
+    pods = [a_pod(ended=an_end(1), number=number) for number in range(1, 71)]
+
+    once = outcome(Evidence(a_run(finish=failed()), pods)).attempts
+    again = outcome(Evidence(a_run(finish=failed()), pods, recorded=once)).attempts
+
+    assert [attempt.number for attempt in once] == list(range(7, 71))
+    assert again == once
 
 
 LOADED = PodLog("loaded page 3 of 90\n")

@@ -198,6 +198,20 @@ def test_a_failed_attempt_that_others_keep_alive_is_ended_for_the_next_one() -> 
     assert "Container proxy, which is not the run's" in (written(told).conditions or [])[0].message
 
 
+def test_a_native_sidecar_is_left_to_the_kubelet_so_that_pod_and_log_stay() -> None:
+    sidecar = another(prepares=True)
+    pods = [a_pod(ended=an_end(code), phase="Running", others=[sidecar]) for code in (0, 3)]
+    ended = replace(JOB, status=JobStatus(phase=Phase.COMPLETE, start_time=at(0)))
+
+    told = written(a_situation(JOB, runs=[a_run(retries=1)], pods=pods[:1], now=22))
+    left = plan(a_situation(runs=[a_run()], pods=pods[:1], now=22, live_jobs={JOB.uid: ended})).actions
+    tried = written(a_situation(JOB, runs=[a_run(retries=1)], pods=pods[1:], now=22))
+
+    assert (told.phase, told.exit_code) == ("COMPLETE", 0)
+    assert left == []
+    assert tried.phase == "RUNNING"
+
+
 def test_a_run_whose_job_has_ended_is_stopped_where_others_keep_it_alive() -> None:
     pod = a_pod(ended=an_end(0), phase="Running", others=[another()])
     ended = replace(JOB, status=JobStatus(phase=Phase.COMPLETE, start_time=at(0)))
@@ -252,6 +266,20 @@ def test_a_job_on_which_the_operator_fails_ends_by_the_plain_facts(exit_code: in
     assert isinstance(told, WriteJobStatus)
     assert (told.status.phase, told.status.exit_code, told.status.log_tail) == (phase, exit_code, None)
     assert "ZeroDivisionError" in (told.status.conditions or [])[0].message
+
+
+def test_a_stop_that_kubernetes_refuses_is_told_and_asked_for_again_later() -> None:
+    told_to_stop = a_job(stop=True)
+    refusal = Refusal("annotations: Too long", at(40))
+    situation = a_situation(told_to_stop, runs=[a_run()], pods=[a_pod()], refusals={"run-1-uid": refusal})
+
+    status = written(situation)
+    later = plan(replace(situation, now=at(41))).actions
+
+    assert (status.phase, status.reason) == ("RUNNING", "Rejected")
+    assert "refuses to suspend batch Job weather-r1: annotations: Too long" in (status.conditions or [])[0].message
+    assert plan(settled(situation)).look_again == timedelta(seconds=10)
+    assert isinstance(later[0], StopRun)
 
 
 def test_a_changed_object_gets_another_chance() -> None:

@@ -56,6 +56,7 @@ def test_a_schedule_gets_a_cron_job_whose_batch_jobs_never_run() -> None:
                 "spec": {
                     "suspend": True,
                     "template": {
+                        "metadata": {"labels": labels},
                         "spec": {
                             "restartPolicy": "Never",
                             "automountServiceAccountToken": False,
@@ -71,7 +72,7 @@ def test_a_schedule_gets_a_cron_job_whose_batch_jobs_never_run() -> None:
                                     },
                                 }
                             ],
-                        }
+                        },
                     },
                 },
             },

@@ -1,5 +1,7 @@
 """What runtimes and kubelets say of a container, without the values of Secrets that only they know."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from elt_operator.core.words import shortened, without_values
 
 CANARY = "canary-4711"
-WRITTEN = frozenset({"elt", "bashh", "/opt/load", "weather-r1-x"})
+WRITTEN = frozenset({"elt", "bashh", "/opt/load", "weather-r1-x", "STORE"})
 
 
 @pytest.mark.parametrize(
@@ -33,8 +35,16 @@ def test_no_value_is_repeated(message: str) -> None:
     [
         'OCI runtime create failed: exec: "bashh": executable file not found in $PATH: unknown',
         'runc create failed: exec: "/opt/load": stat /opt/load: no such file or directory: unknown',
+        'container create failed: executable file "bashh" not found in $PATH: No such file or directory',
         'secret "warehouse" not found',
+        'secret "prod-env" not found',
+        "couldn't find key env in Secret shop/prod-env",
+        'MountVolume.SetUp failed for volume "env" : secret "command" not found',
         'failed to pull and unpack image "x/y:1": not found',
+        'Back-off pulling image "registry.example/env/exec:1"',
+        'Error creating: pods "env-r1-x" is forbidden: exceeded quota: env, requested: pods=1, used: pods=10',
+        'Failed to create pod sandbox: rpc error: plugin type="calico" failed (add): stat /var/lib/calico/nodename',
+        'container has runAsNonRoot and image will run as root (pod: "env-r1-x_shop(4f7c)", container: elt)',
         "0/3 nodes are available: 3 Insufficient memory.",
     ],
 )
@@ -48,6 +58,67 @@ def test_no_quoted_value_is_repeated_whatever_stands_around_it(before: str, afte
     before, after = (text.translate({ord(mark): None for mark in quote + other + "\\"}) for text in (before, after))
 
     assert CANARY not in without_values(f"environment {before}{quote}A={CANARY}{quote}{after}")
+
+
+def go(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+SAID = {
+    "a variable that libc refuses": "container create failed: putenv `STORE={}`: Invalid argument",
+    "a variable after a space": "setenv: STORE {}: Invalid argument",
+    "a list of Go's": "failed to generate spec: invalid environment [PATH=/bin STORE={} A=b]",
+    "a map of Go's": "failed to generate spec: environment map[PATH:/bin STORE:{} A:b]",
+    "a name that is no identifier": "invalid environment variable my-store.-={}",
+    "an executable": "container create failed: executable file `{}` not found in $PATH: No such file or directory",
+    "an executable for youki": "youki: failed to create container: executable '{}' for container not found in $PATH",
+    "an executable for crun": "crun: make {} executable: No such file or directory",
+    "an executable without quotes": "fork/exec {}: no such file or directory",
+    "a list of arguments": "starting sandbox: failed: EOF: argv: [bashh {}]",
+    "an argument": "argv[2] = {} is too long",
+    "bytes that are no text": "rpc error: code = Internal desc = grpc: error while marshaling: invalid UTF-8: {}",
+    "a path within a volume": "unable to provision SubPath `{}`: must not contain '..'",
+    "a hook": 'Exec lifecycle hook ([/bin/sh -c echo {}]) for Container "x" in Pod "p" failed',
+}
+VALUES = {
+    "plain": "canary-4711",
+    "with spaces": "is canary 4711 file",
+    "with an apostrophe": "it's canary's 4711",
+    "with a quotation mark": 'is"canary"4711',
+    "with a backtick": "is`canary`4711",
+    "with a backslash": "canary\\4711",
+    "with a line feed": "canary\n4711",
+    "with an equals sign": "canary=4711=",
+    "like a list": "[canary, {{4711}}]: x",
+    "a path": "/var/canary/4711.pem",
+}
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=list(VALUES))
+@pytest.mark.parametrize("said", SAID.values(), ids=list(SAID))
+def test_no_part_of_a_value_is_repeated(said: str, value: str) -> None:
+    runc = f"runc create failed: exec: {go(value)}: stat {value}: no such file or directory"
+    for message in (
+        said.format(value),
+        f"container create failed: {runc}",
+        f'container create failed: time="2026-11-27T10:00:00Z" level=error msg={go(runc)}',
+        f"OCI runtime create failed: {said.format(value)}"[: 40 + len(value)],
+    ):
+        told = without_values(message, WRITTEN)
+        assert "canary" not in told
+        assert "4711" not in told
+
+
+def test_what_a_runtime_says_has_no_other_words_than_its_own() -> None:
+    assert without_values("cannot use hunter2", WRITTEN, of_a_runtime=True) == "cannot use …"
+    assert without_values('bad value: "STORE=hunter2 x"', WRITTEN, of_a_runtime=True) == 'bad value: "STORE=…"'
+
+
+@pytest.mark.parametrize("piece", ["=", "'", "… ", "a'…", "[x]", 'time="', "can't", "x" * 999, " ", "\\"])
+def test_the_time_is_linear(piece: str) -> None:
+    begin = time.process_time()
+    without_values("runc " + piece * 40_000, WRITTEN)
+    assert time.process_time() - begin < 0.1
 
 
 def test_a_long_message_is_shortened_with_a_sign() -> None:

@@ -124,6 +124,17 @@ def test_what_has_started_is_never_said_not_to_have(life: Life) -> None:
 
 @settings(deadline=None)
 @given(life=lives())
+def test_what_is_over_stays_over(life: Life) -> None:
+    was_over = False
+    for now, _, pod_body, run_body in life:
+        _, run, pod = situation_of(now, pod_body, run_body)
+        is_over = outcome.is_over(run, [pod])
+        assert is_over or not was_over
+        was_over = is_over
+
+
+@settings(deadline=None)
+@given(life=lives())
 def test_the_end_is_what_the_container_did(life: Life) -> None:
     for now, container, pod_body, run_body in life:
         _, run, pod = situation_of(now, pod_body, run_body)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import KEY, at
-from elt_operator.core.situation import Key, Limits
+from elt_operator.core.situation import Key, Limits, Run
+from elt_operator.errors import Refused
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.client import ApiError
 from elt_operator.kube.queue import WorkQueue
@@ -175,6 +176,22 @@ async def test_a_job_whose_status_is_refused_is_left_out_with_an_event_and_the_n
     assert world.cluster.runs_created[bad] == 1
 
 
+async def test_what_was_left_out_gets_another_chance_at_each_audit() -> None:
+    world = World()
+    world.cluster.refused_statuses.add("job-1")
+    for _ in range(9):
+        await world.look()
+    assert not world.job()
+
+    world.cluster.refused_statuses.clear()
+    await world.look()
+    assert not world.job(), "it is left out"
+    world.cache.forget_gone()
+    await world.look()
+
+    assert world.job()["phase"] == "RUNNING"
+
+
 async def test_a_pipeline_whose_status_is_refused_does_not_hold_up_its_jobs() -> None:
     world = World()
     world.cluster.refused_statuses.add(KEY.pipeline)
@@ -185,6 +202,42 @@ async def test_a_pipeline_whose_status_is_refused_does_not_hold_up_its_jobs() ->
 
     assert world.job()["phase"] == "RUNNING"
     assert [reason for _, reason in world.cluster.events].count("OperatorError") == 1
+
+
+async def test_what_may_not_be_deleted_is_left_for_a_while_and_holds_up_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    asked, delete = list[str](), world.cluster.delete_run
+
+    async def guarded(run: Run) -> None:
+        asked.append(run.name)
+        if run.number == 1:
+            raise Refused("batch Jobs of finance are kept")
+        await delete(run)
+
+    monkeypatch.setattr(world.cluster, "delete_run", guarded)
+    reconciler = Reconciler(world.cluster, world.cache, world.queue, lambda: world.now, Limits(run_retention=0))
+    for number in (2, 3):
+        world.cluster.create("jobs", f"job-{number}", spec={"pipelineName": KEY.pipeline})
+    for _ in range(20):
+        for event, kind, body in world.cluster.history:
+            world.cache.take_event(PLURALS[kind], {"type": event, "object": body})
+        world.cluster.history.clear()
+        for run in world.cluster.all("runs"):
+            complete = {"type": "Complete", "status": "True", "lastTransitionTime": at(50).isoformat()}
+            run.get("status") or world.cluster.store("runs", {**run, "status": {"conditions": [complete]}})
+        await reconciler.look_at(KEY)
+    world.queue.close()
+
+    assert [job["status"]["phase"] for job in world.cluster.all("jobs")] == ["COMPLETE"] * 3
+    assert asked == ["weather-r1", "weather-r2", "weather-r3"]
+    assert "weather-r1 cannot be deleted: batch Jobs of finance are kept" in caplog.text
+
+    world.now = at(100 + 301)
+    await reconciler.look_at(KEY)
+    world.queue.close()
+    assert asked[3:] == ["weather-r1"]
 
 
 async def test_an_event_does_not_pass_the_back_off_by(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,34 @@ def test_a_container_that_could_not_be_made_is_told_without_a_secrets_value() ->
     assert "canary-4711" not in pod.ended.message
 
 
+SAID_BY_A_RUNTIME = 'cannot make "canary 4711": my-store=canary-4711'
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"waiting": {"reason": "CreateContainerError", "message": SAID_BY_A_RUNTIME}},
+        {"waiting": {"reason": "RunContainerError", "message": SAID_BY_A_RUNTIME}},
+        {"terminated": {"reason": "StartError", "exitCode": 128, "message": SAID_BY_A_RUNTIME}},
+        {"terminated": {"reason": "Error", "exitCode": 128, "message": f"runc create failed: {SAID_BY_A_RUNTIME}"}},
+    ],
+)
+def test_no_words_of_a_runtime_hold_what_stands_in_no_manifest(state: dict[str, Any]) -> None:
+    containers = [{"name": "agent", "state": state}]
+    body = a_pod(state, phase="Pending", initContainerStatuses=containers)
+    body["status"]["containerStatuses"] += [{"name": "proxy", "state": state}]
+    body["status"]["message"] = f"container create failed: {SAID_BY_A_RUNTIME}"
+
+    pod = snapshots.pod(body)
+
+    assert pod
+    own = [pod.message, pod.waiting_message, pod.ended.message if pod.ended else ""]
+    told = " ".join([*own, *(other.message for other in pod.others)])
+    assert "cannot make" in told
+    assert "canary" not in told
+    assert "4711" not in told
+
+
 def test_a_run_that_failed() -> None:
     condition = {
         "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m", "lastTransitionTime": WHEN
@@ -304,7 +332,8 @@ def a_cron_job(**spec: Any) -> dict[str, Any]:
 
 
 def a_template(*, suspend: bool = True, gates: Any = GATED, **meta: Any) -> dict[str, Any]:
-    return {"metadata": metadata(**{"annotations": SINCE, **meta}), "spec": {"suspend": suspend, **gates}}
+    pod = {"metadata": {"labels": {"elt-operator.io/pipeline": "weather"}}, **gates.get("template", {})}
+    return {"metadata": metadata(**{"annotations": SINCE, **meta}), "spec": {"suspend": suspend, "template": pod}}
 
 
 def cron_job(body: dict[str, Any]) -> CronJob:

@@ -1,0 +1,249 @@
+"""By what a line of a log is told to be a cause, a summary or decoration, and what belongs to it: tables of patterns.
+
+Each pattern is tried on the first characters of one line only, and none has a loop in a loop: what foreign programs
+write must not be able to make it slow.
+"""
+
+import re
+from typing import Final
+
+from elt_operator.core.log_formats import any_of
+
+# -- Parts of a report -------------------------------------------------------------------------------------------------
+
+PADDING: Final = re.compile(r"\s{3,}")
+TRACEBACK: Final = re.compile(r"(?:\W{0,3}(?:Exception Group )?|\W+|.{0,200}: )Traceback \(most recent call last\)\W*$")
+PYTHON_FRAME: Final = re.compile(r'>?\s{0,12}File "[^"\n]{1,250}", line \d')
+RAISED: Final = re.compile(r"[\w.<>\[\]$-]{1,200}(?:: ?|$| \()")
+FRAMES_OF_RICH: Final = "│╰╭"
+CHAINS: Final = {
+    "The above exception was the direct cause of the following exception:": True,
+    "During handling of the above exception, another exception occurred:": False,
+}
+"""Lines between two tracebacks; whether the first caused the second."""
+STACK: Final = any_of(
+    r"(?i:(?:driver )?(?:stack ?)?(?:back)?trace(?:back)?:)\s*$",
+    r"goroutine \d|(?:Require stack|Location|Exception data):\s*$",
+)
+"""Where a stack begins that has no mark on its lines."""
+STACK_LINE: Final = re.compile(r"\s|- /|\d+\. [└├│ ]|[\w./*()\[\]{}$-]{1,200}\(.*\)$|created by ")
+FRAME: Final = re.compile(
+    r"\s+at \S|\s*\.\.\. \d+ (?:more|common|lines)|\s+from \S{1,200}:\d+:in |#\d+ |\s+\[Previous line|\s*Suppressed: "
+    r"|\s+/\S{1,200}:\d+ \+0x|at (?:async )?[\w.$<>/]{1,200}\("
+)
+CAUSED_BY: Final = re.compile(
+    r"\s*(?:Caused by|\[cause\]|Root cause|Original error|---> ?)\s*:?\s*(?P<cause>.*)", re.DOTALL
+)
+CONTINUES: Final = any_of(
+    r"(?:\[\d+\] )?(?:DETAIL|HINT|Reason|HTTP response body|Details?|Message|Cause)\s?:", r": \S", r"~ |> \S"
+)
+"""Lines that belong to the error above them, though nothing else says so."""
+CODED: Final = re.compile(r"[A-Z][A-Z*]{1,3}[\w*]{0,8}-\d{3,5}: ")
+"""What a database puts before each line of one error."""
+FIELDS_BEGIN: Final = "{"
+"""The end of a stack's last line, where the fields of an error of Node's follow."""
+FIELD_WITH_WORDS: Final = re.compile(r"(?:detail|hint|message|reason|sqlMessage|stderr): ['\"`]\S|\[cause\]: ")
+MESSAGE_FIELD: Final = re.compile(r"[\"']?(?i:message|msg|detail|reason|description)[\"']?\s?[:=]+>?\s?[\"'(\w]")
+HEADING: Final = re.compile(r"[\"'\w]{1,40}:(?: [\[{(])?$")
+"""A line within an error that says nothing."""
+WRAPPED_AT: Final = 60
+"""A line that is shorter than this was not wrapped."""
+CLAIM: Final = re.compile(
+    r"(?:[\w.$:-]{1,60} )?(?i:failed|unable|could not|couldn't|cannot|can't|can not) (?:(?!: ).){1,120}$"
+)
+"""A line that says what a program could not do: where the reason stands right above it, it is a part of that."""
+AFTERMATH: Final = any_of(
+    r"Exception ignored (?:in|on|while|from)\b|Error in (?:atexit\._run_exitfuncs|sys\.excepthook):",
+    r"(?:asyncio\W{1,3})?(?:Unclosed (?:client session|connector|connection)\b|Task was destroyed but it is pending)",
+    r"(?:client_session|connector|connections): [<\[]|sys:1: \w+Warning",
+    r"(?:[\w.]+: )?(?:Uncaught )?[Ee]xception (?:while deleting Spark temp|in thread shutdown-hook)",
+)
+"""Lines about what goes wrong while a program ends that has failed already."""
+LOGGING_ERROR: Final = "--- Logging error ---"
+LOGGING_ERROR_GOES_ON: Final = "Call stack:"
+LOGGING_ERROR_END: Final = "Arguments: "
+
+VAGUE: Final = any_of(
+    r".*[:,{(\[]\s*$",
+    r".*\bAn error occurred while calling o\d+",
+    r".*\b\d+ validation errors?\b",
+    r".*\bcannot open the connection$",
+    r"(?:[A-Z]\w+ ){1,2}Error(?: in [a-z][\w ]{0,40} \S{1,200} \([^()]{1,200}\))?$",
+    r"Failure in [a-z]\w* \S",
+    r"Msg \d+, Level|[A-Z]\w+ error \(\w+\) at ",
+    r".*Exception: \(\d{3}\)$",
+    r".*\.c(?:pp)?:\d+: \w{1,8}$|Execution failed for task '",
+)
+"""Beginnings that explain nothing without the lines that follow."""
+
+# -- What a line amounts to --------------------------------------------------------------------------------------------
+
+DECORATION: Final = any_of(
+    r"[\W_]*$",
+    r"LINE \d+:",
+    r"\+-|\^-+|=+\d+=+(?:ABORTING|HINT)|Total time: |(?:Full report at|Help|Query ID|Stacktrace):",
+    r"[-=*#~_ ]{3,}.{0,80}[-=*#~_ ]{3,}$",
+    r"(?i:note: (?:run with|some details))|  ?= (?:note|help)",
+    r"\(Background on this error|(?:For more information|More details here|Learn more)\b",
+    r"\[(?:SQL|parameters):",
+    r"goroutine \d+|\[signal SIG|created by ",
+    r"exit status \d+$|Execution halted$|\[Process exited",
+    r"Location:(?: \S{1,60})?$|Job ID: ?\S*$|Calls: |In addition: Warning messages?:",
+    r"(?i:compiled code at )|(?:\[\d+\] )?(?:STATEMENT|CONTEXT|QUERY):",
+    r"Node\.js v\d|node:|Emitted 'error' event|\(Use `node --trace",
+    r"(?:code|errno|syscall|address|port|hostname|requireStack|path): ?(?:'|-?\d|\[).{0,200},?$",
+    r"thrown in |\{main\}|--- End of ",
+    r"<class '[^']{1,200}'>$",
+    r"For further information visit|A complete log of this run|To see a list of scripts|npm run$",
+    r"(?i:usage): |Try '.{0,80} --help'",
+    r"% Total |Dload +Upload",
+    r"Arguments: |Message: '|Call stack:$",
+    r"(?:enoent )?This is related to npm|enoent$",
+    r"Need help fixing this problem|(?i:join our (?:friendly )?slack)",
+    r"Traceback \(most recent",
+    r"--- [\w./-]{1,80}(?::\d+)? ?[\w.()*]{0,80} ---$",
+    r"[+:]- |'[A-Z]\w+(?: \[|$)",  # a plan of Spark
+    r"ORA-06512: |ClientConnectionId:|Error Number:\d|Position: \d+$|debug_error_string = |End Error$",
+    r"(?:Method|Path|Params|Headers): ",
+    r"\[Help \d+\]|(?:To see the full stack trace|Re-run Maven|Run with --)",
+    r"(?:.{0,80}[:\s])?\d{1,3}(?:\.\d+)?%\s?(?:\||\[|\()|.{0,80}\[[=#>. -]{8,}\]|.{0,80}[\u2580-\u259f\u2501\u2578]{4}",
+)
+"""Lines that never explain anything."""
+
+NOISE: Final = any_of(
+    r"(?i:bye|good ?bye|done|(?:not )?ok|end|exit|exiting|finished|stopping|stopped|shutting down|clean(?:ing"
+    r"|ed)? ?up)\b[\s.!]*$",
+    r"(?i:(?:gracefully )?shutting down|exiting|cleaning up)\b.{0,40}$",
+    r"[\W\d_]+$",
+    r"METRIC: |INFO METRIC",
+    r"(?:START|END|REPORT) RequestId",
+    r"(?:Finished running\b|Done\.(?: |$))|\d+ of \d+ (?:SKIP|OK|PASS|WARN|START|NO-OP)\b",
+    r"(?:Started|Finished|Elapsed): |Oops! \d+ failures?\b|Nothing to do\b|221[ -]",
+)
+"""Lines that explain little: the last words of whatever comes after a failure."""
+
+_WHAT: Final = (
+    "application|block|build|command|container|copy|dag|execution|export|extract|extraction|extractor|flow|import"
+    "|ingestion|invocation"
+    "|job|load|loader|loading|mapper|mappers|operation|pipeline|plugin|process|program|run|script|stage|step|sync"
+    "|tap|target|task"
+    "|test|tests|transfer|transform|transformation|work|worker|workflow"
+)
+SUMMARY: Final = any_of(
+    r"(?:Block run|Run) completed\b",
+    r"(?:Error: )?Run invocation could not be completed as block failed: (?:[\w-]+(?: and )?){1,3} failed\.?$",
+    r"(?:subprocess\.)?CalledProcessError: |jq: \d+ compile errors?$|Aborted \(core dumped\)$",
+    r"g?make(?:\[\d+\])?: (?:\*\*\*|Leaving|Entering)",
+    r"(?:Completed with|Encountered an error:?$)|\d+ of \d+ (?:ERROR|FAIL)\b",
+    r"Error: (?:Could not create the Java Virtual Machine|A fatal exception has occurred)",
+    r"(?:\w+: )?\d+ files?(?:/objects?)? could not be|Failed to install plugin|DTExec: The package execution returned",
+    r".{0,120}\b(?:RUN|STEP|JOB|TASK|PIPELINE)_FAILURE\b",
+    r"\s?(?:ELIFECYCLE|ERR_PNPM_RECURSIVE\w*)\b",
+    r"(?:[\w.]+\.)?(?:BrokenPipeError|ConnectionResetError: \[Errno \d+\] Connection lost|CancelledError)\b",
+    r"SystemExit(?:: \d+)?$",
+    r"(?:[\w.]+\.)?(?:Base)?ExceptionGroup: .{0,200} \(\d+ sub-exceptions?\)$",
+    r".{0,200}\bprevious errors?\b",
+    r"error: (?:could not compile|aborting due to|recipe `)",
+    r"(?:code ELIFECYCLE|errno \d+|Lifecycle script|code \w+$|syscall \w+$|path \S+$)",
+    r"Task exception was never retrieved|future: <Task|Exception in thread [\w-]+ ?\(?[\w.-]*\)?:$",
+)
+"""Beginnings of lines that say that something failed, not why: what failed stands in a line before them."""
+
+SHORT: Final = 120
+SUMMARY_WORDS: Final = re.compile(
+    r"(?i:fail|abort|cancel|terminat|unsuccessful|exit|return|giving|broken|epipe|recoverable|occurred|encountered"
+    r"|found|see )"
+)
+"""No line without one of these is one of the next table."""
+SHORT_SUMMARY: Final = any_of(
+    r"(?i:(?:error|fatal|critical|failure): )?(?:[\w'\"`/.\[\]-]+ ){0,5}?"
+    rf"(?i:{_WHAT})s?\b(?: [\w'\"`/.\[\]()-]+){{0,4}}? (?i:has |have |was |were |is )?"
+    r"(?i:failed|aborted|cancell?ed|terminated|unsuccessful)(?:[.!]*| (?:after|with|in|at) [^:]{1,40})$",
+    r"(?i:(?:error|fatal|critical): )?(?i:aborted|giving up|failed|failure|exit|(?:aborting"
+    r"|exiting)\b[^:]{0,40})[\s.!]*$",
+    r".*\b(?i:exit(?:ed)?|return(?:ed)?|terminated|finished|completed|failed)(?: \w+){0,3} (?i:exit |return "
+    r"|non-?zero ).{0,20}"
+    r"(?:code|status|value)",
+    r".*\b(?i:exit(?:ed|ing)?) (?:with )?(?:(?i:code|status) ?:? ?)?[1-9]\d{0,2}\.?$",
+    r"(?:.*: )?(?:write (?:failed|error): )?(?i:broken pipe)$|.*\bEPIPE\b",
+    r"(?:.*: )?(?:Error is not recoverable|Exiting with failure status)",
+    r"(?i:(?:there (?:was|were) )?(?:an? )?\d{0,6} ?(?:unexpected |unknown |fatal )?errors? (?:occurred|encountered"
+    r"|found)[.!]*$)",
+    r"(?i:see (?:the )?(?:log|above|output)\b.{0,60})$",
+)
+"""The same, of lines that are this short as a whole."""
+
+_PROGRAMS: Final = (
+    "awk|gawk|mawk|nawk|sed|grep|tar|gzip|gunzip|unzip|zip|cat|cp|mv|rm|ls|mkdir|find|sort|head|tail|cut|split|tee"
+    "|xargs|env|timeout"
+    "|nohup|jq|yq|curl|wget|ssh|scp|sftp|rsync|git|ftp|kubectl|helm|docker|aws|gcloud|gsutil|bq|az|s3cmd|rclone"
+    "|openssl|gpg|base64"
+    "|psql|pg_dump|pg_restore|mysql|mysqldump|mysqlimport|mongo|mongosh|mongoimport|sqlcmd|bcp|sqlite3|redis-cli"
+    "|clickhouse|duckdb"
+    "|python|python3|perl|ruby|php|node|java|bash|sh|dash|zsh|ksh|ash|exec|su|sudo|chmod|chown|mount|date|test"
+    "|\\[|nc|dig|host|ping"
+)
+_COMPLAINT: Final = (
+    "can't|cannot|can not|could not|couldn't|unable to|failed|failure|no such|no module|not found|command not found"
+    "|invalid"
+    "|unrecognized|unknown|missing|illegal|permission denied|access denied|bad |syntax error|unexpected|error|fatal"
+    "|not |no "
+)
+SEVERE: Final = any_of(
+    # An exception by its name, as Python, Java, JavaScript and .NET write it.
+    r"(?:Uncaught |Unhandled exception\.? |Unhandled (?:rejection|error):? |Exception in thread \"[^\"\n]{0,100}\" "
+    r"|\[)?"
+    r"[\w.$:/\\<>-]{0,200}(?:Error|Exception|\wExit|\wInterrupt|\wFailure|Rejection|Throwable|\wFault|\wWarning: )"
+    r"(?: ?\[\w+\]| \(\w+\))?(?::|\]$|$)",
+    r"[\w.$]{0,200}(?:Error|Exception)\b[^:\n]{0,120} ?:(?:\s|$)",
+    r"(?i:failed|unable|could not|couldn't|cannot|can't|can not) (?:to )?\w",
+    r".{0,120}: exec format error$|\*\* \(|[A-Z]\w+ error(?: \(|\b[^:]{0,60}: )|=+\d+=+\s?ERROR",
+    r"(?:[A-Z][\w-]* ){1,3}[Ee]rror: ",
+    # A line that calls itself an error.
+    r"\W{0,3}(?i:fatal|critical|error|panic|severe|failure|failed)(?i: error| exception)?(?:\[\w+\])?\]?\s?(?:[:!]"
+    r"|\(|$)",
+    r"(?:[\w-]+ ){0,3}(?:[Ee]rror|ERROR|Failure|[Ee]xception):(?: |$)",
+    r"(?:PHP )?(?:Fatal|Parse|Recoverable fatal) error: |FAILED: |ERROR \d+ \(|BigQuery error in ",
+    r"[^\s:]{1,120}(?::[^\s:]{1,60}){0,3}:\s(?:\w+ )?(?i:error|fatal|panic|critical)\b\s?[:(\[]",
+    # Runtimes and programs that have words of their own.
+    r"panic: |fatal error: |thread '[^'\n]{0,100}' .{0,40}panicked at",
+    r"(?:# )?A fatal error has been detected|Execution failed for task '|lua\w*: \S{1,120}:\d+: ",
+    r"[A-Z][A-Z*]{1,3}[\w*]{0,8}-\d{3,5}: |\d{4,6} \(\w{5}\): |SQL\d{4,5}[NC] |\*\*\* Failure \d",
+    r"Msg \d+, Level (?:1[1-9]|2\d)|SQLSTATE\[|SQL[A-Z]* ?(?:compilation|execution) error",
+    r"curl: \(\d+\)|(?:fatal error: )?An error occurred \(",
+    r"(?:[A-Z]\w+ ){1,2}Error(?: in [a-z]|$)|Failure in [a-z]|Got \d+ results?, configured to fail",
+    r"\S{1,200}:\d+:in [`'].{0,200}': |\S.{0,200} \[(?:FAILED|FAIL|ERROR)\]$",
+    r"(?!Use of uninitialized|Useless use).{1,250} at \S{1,200} line \d+\.$",
+    rf"(?:\S{{0,150}}/)?(?:{_PROGRAMS})(?:[\d.]{{1,5}})?: (?:\(|.{{0,200}}\b(?i:{_COMPLAINT}|denied|refused|closed"
+    rf"|missing|error|line \d))",
+    r"(?:[^\s:]{1,150}: )(?:line )?\d+: .{0,200}(?:not found|not set|unbound|rror\b|denied|No such|cannot|expected"
+    r"|syntax|bad |unable|invalid)",
+    rf"(?:/\S{{1,150}}|\w[\w.-]{{0,60}}): (?i:{_COMPLAINT})",
+    r"(?:\S{1,120}: (?:line \d+: )?\s*\d+ )?(?:Killed|Terminated|Segmentation fault|Aborted|Bus error"
+    r"|Illegal instruction"
+    r"|Floating point exception|Out of memory)(?: \(core dumped\))?(?:\s{2,}\S.{0,250})?$",
+    r"(?:\[[\s\d.]{1,20}\] )?(?i:out of memory|oom[- ]?kill|cannot allocate memory|no space left on device"
+    r"|\[UnhandledPromiseRejection)",
+)
+"""Lines without a level that report an error."""
+
+TROUBLE: Final = any_of(
+    r"(?i:no such file or directory|permission denied|connection (?:refused|reset|timed out|aborted)"
+    r"|operation timed out)",
+    r"(?i:could not resolve|(?:name or service|host) not known|unknown host|no route to host|network is unreachable)",
+    r"(?i:no space left|cannot allocate memory|access (?:is )?denied|not authori[sz]ed"
+    r"|(?:authentication|login|logon) (?:failed|incorrect|denied)"
+    r"|\bunauthori[sz]ed\b)",
+    r"(?i:: (?:command )?not found$|is not recognized as|unbound variable$|parameter not set$"
+    r"|certificate (?:verify failed|has expired)"
+    r"|does not exist\b)",
+)
+"""What an operating system, a network or a database says of trouble, anywhere in a line."""
+
+HARMLESS: Final = any_of(
+    r"(?i:(?:no|0|zero) (?:\w+ )?(?:error|failure|exception|problem)s?\b)",
+    r"(?i:(?:\w+ ){0,2}(?:error|failure|exception|failed|fatal)s?(?: (?:count|rate|total))?\s?[:=]\s?(?:0|none|null"
+    r"|nil|no|false|\[\])[\s.,;]*$)",
+    r".{0,250}\b(?i:retry|retrying|retried|trying again|try again|ignor(?:ed|ing)|skipp(?:ed|ing))\b",
+)
+"""Lines that only look like an error."""
