@@ -217,7 +217,9 @@ async def test_what_may_not_be_deleted_is_left_for_a_while_and_holds_up_nothing(
         await delete(run)
 
     monkeypatch.setattr(world.cluster, "delete_run", guarded)
-    reconciler = Reconciler(world.cluster, world.cache, world.queue, lambda: world.now, Limits(run_retention=0))
+    queue: WorkQueue[Key] = WorkQueue()
+    monkeypatch.setattr(queue, "is_idle", lambda **_: True)
+    reconciler = Reconciler(world.cluster, world.cache, queue, lambda: world.now, Limits(run_retention=0))
     for number in (2, 3):
         world.cluster.create("jobs", f"job-{number}", spec={"pipelineName": KEY.pipeline})
     for _ in range(20):
@@ -228,7 +230,7 @@ async def test_what_may_not_be_deleted_is_left_for_a_while_and_holds_up_nothing(
             complete = {"type": "Complete", "status": "True", "lastTransitionTime": at(50).isoformat()}
             run.get("status") or world.cluster.store("runs", {**run, "status": {"conditions": [complete]}})
         await reconciler.look_at(KEY)
-    world.queue.close()
+    queue.close()
 
     assert [job["status"]["phase"] for job in world.cluster.all("jobs")] == ["COMPLETE"] * 3
     assert asked == ["weather-r1", "weather-r2", "weather-r3"]
@@ -236,7 +238,7 @@ async def test_what_may_not_be_deleted_is_left_for_a_while_and_holds_up_nothing(
 
     world.now = at(100 + 301)
     await reconciler.look_at(KEY)
-    world.queue.close()
+    queue.close()
     assert asked[3:] == ["weather-r1"]
 
 
