@@ -121,6 +121,7 @@ OTHER_LEVELS: Final = any_of(
     r"(?P<klog>[IWEFD])\d{4} \d\d:\d\d:\d\d\.\d{1,9}\s+\d{1,9} [^\]\n]{1,80}\] ",
     r"(?P<logrus>ERRO|FATA|PANI|WARN|INFO|DEBU|TRAC)\[\d{1,9}\]\s?",
     r"npm (?P<npm>ERR|error|warn|WARN|notice|info)!?(?: |$)",
+    rf"\[(?!(?i:{_WORDS})\])[\w.#-]{{1,40}}\] (?P<threaded>{_BARE})\s{{1,3}}",
     rf"\s{{8,24}}(?P<padded>{_BARE})\s{{1,8}}(?=\S)",  # below a time that is not repeated
 )
 LEVEL_ALONE: Final = re.compile(r"(crit|fail|warn|info|dbug|trce): [\w.`+]{1,200}\[\d{1,9}\]$")
@@ -172,8 +173,10 @@ LEVEL_FIELDS: Final = _ranks(
 )  # fmt: skip
 ERROR_FIELDS: Final = _ranks(
     "error.message", "err.message", "exception.message", "error.msg", "error", "err", "errormessage", "error_message",
-    "fields.error", "fields.err", "exc_info", "exception", "@x", "error.stack_trace", "error.stack", "err.stack",
-    "stack", "stack_trace", "stacktrace", "thrown", "log.stack_trace", "trace.error.internal_message",
+    "error_description",
+    "fields.error", "fields.err", "fields.error.msg", "fields.error.message", "record.exception", "exc_info",
+    "exception", "@x", "error.stack_trace", "error.stack", "err.stack", "stack", "stack_trace", "stacktrace",
+    "thrown", "log.stack_trace", "trace.error.internal_message",
     "trace.error.stack_trace", "reason",
 )  # fmt: skip
 ERRORS: Final = frozenset({"error", "err", "exception", "error_message", "errormessage", "exc_info"})

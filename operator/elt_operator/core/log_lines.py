@@ -12,7 +12,7 @@ LOOKED_AT: Final = 240
 """Formats are told by the beginning of a line."""
 KEPT: Final = 2_000
 """What is kept of a line: more than an explanation may hold."""
-_LINES: Final = 500
+_LINES: Final = 400
 """How many of its last lines are looked at, where the lines of a stack of Java's count as one."""
 _LAYERS: Final = 4
 """A tap's JSON within Meltano's within a container runtime's, and one to spare."""

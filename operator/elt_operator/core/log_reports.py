@@ -119,9 +119,13 @@ class _Reader:
     in_stack: bool = False
     muted: bool = False
     in_fields: bool = False
+    in_group: bool = False
     in_aftermath: bool = False
     after_blank: bool = False
     expects_cause: bool = False
+    looked_at: Line | None = None
+    kind: Kind = Kind.NOISE
+    """What ``looked_at`` is worth by itself."""
     chained: bool | None = None
     """Whether the last exception caused the next; ``None`` where they have nothing to do with each other."""
     context: str = ""
@@ -143,10 +147,12 @@ class _Reader:
         self.in_traceback = False
         if self._after_the_end(line, text):
             self._begin(Report(text, Kind.NOISE, line.level, line.source, raised=raised))
+        elif self._is_one_of_a_group(line, text, raised=raised):
+            pass
         elif raised:
             self._begin(Report(text, self._kind_of_raised(text), "error", line.source, raised=True))
         elif not self._belongs(line, text):
-            self._begin(Report(text, kind_of(line, text), line.level, line.source))
+            self._begin(Report(text, self._alone(line, text), line.level, line.source))
         self.after_blank = False
 
     def _may_be_raised(self, text: str) -> bool:
@@ -154,6 +160,25 @@ class _Reader:
         if text[0].isspace() or not signs.RAISED.match(text[:LOOKED_AT]):
             return False
         return not (self.after_blank and signs.NOISE.match(text[:LOOKED_AT]))
+
+    def _is_one_of_a_group(self, line: Line, text: str, *, raised: bool) -> bool:
+        """Return whether the line is a further exception of a group, and enter it with the first one."""
+        if not self.in_group or self.chained is not None or not (last := self.last) or last.kind is not Kind.CAUSE:
+            return False
+        if (
+            line.headed
+            or self._kind_of_raised(text) is not Kind.CAUSE
+            or not (raised or self._alone(line, text) is Kind.CAUSE)
+        ):
+            return False
+        last.add(text)
+        return True
+
+    def _alone(self, line: Line, text: str) -> Kind:
+        """Return what the line is worth by itself; asked for more than once, it is looked at once."""
+        if self.looked_at is not line:
+            self.looked_at, self.kind = line, kind_of(line, text)
+        return self.kind
 
     def _after_the_end(self, line: Line, text: str) -> bool:
         """Return whether the line tells what went wrong only while the program ended."""
@@ -170,6 +195,7 @@ class _Reader:
             report.caused_by = self.last if self.chained and self.last.kind is Kind.CAUSE else None
         report.context = self.context if report.raised else ""
         self.chained, self.context, self.expects_cause = None, "", False
+        self.in_group = bool(signs.GROUP.match(report.text)) or (self.in_group and report.kind is Kind.CAUSE)
         self.reports.append(report)
 
     def _passed_over(self, line: Line, text: str) -> bool:
@@ -285,7 +311,7 @@ class _Reader:
 
     def _continues(self, last: Report, line: Line, text: str) -> bool:
         """Return whether the line goes on with what ``last`` began: by its form, or since ``last`` asks for more."""
-        alone = kind_of(line, text)
+        alone = self._alone(line, text)
         follows = not line.headed and not self.after_blank
         asked = last.asks and not line.headed
         if alone is Kind.NOISE or (alone is Kind.SUMMARY and not last.asks):
@@ -308,7 +334,10 @@ class _Reader:
     @staticmethod
     def _is_rest_of(before: str, alone: Kind, text: str) -> bool:
         """Return whether ``text`` is one error of a database with ``before``, or was wrapped at a terminal's edge."""
-        if signs.CODED.match(text[:LOOKED_AT]) and signs.CODED.search(before[:LOOKED_AT]):
+        start = text[:LOOKED_AT]
+        if signs.DOWNSTREAM.match(start) or before[: signs.ALIKE] == text[: signs.ALIKE]:
+            return True
+        if signs.CODED.match(start) and signs.CODED.search(before[:LOOKED_AT]):
             return True
         wrapped = len(before) >= signs.WRAPPED_AT and before[-1].isalnum() and text[0].islower()
         return wrapped and alone is Kind.SAYS

@@ -15,6 +15,7 @@ PADDING: Final = re.compile(r"\s{3,}")
 TRACEBACK: Final = re.compile(r"(?:\W{0,3}(?:Exception Group )?|\W+|.{0,200}: )Traceback \(most recent call last\)\W*$")
 PYTHON_FRAME: Final = re.compile(r'>?\s{0,12}File "[^"\n]{1,250}", line \d')
 RAISED: Final = re.compile(r"[\w.<>\[\]$-]{1,200}(?:: ?|$| \()")
+GROUP: Final = re.compile(r"(?:[\w.]{1,100}\.)?(?:Base)?ExceptionGroup: .{0,200} \(\d+ sub-exceptions?\)$")
 FRAMES_OF_RICH: Final = "│╰╭"
 CHAINS: Final = {
     "The above exception was the direct cause of the following exception:": True,
@@ -46,10 +47,15 @@ FIELD_WITH_WORDS: Final = re.compile(r"(?:detail|hint|message|reason|sqlMessage|
 MESSAGE_FIELD: Final = re.compile(r"[\"']?(?i:message|msg|detail|reason|description)[\"']?\s?[:=]+>?\s?[\"'(\w]")
 HEADING: Final = re.compile(r"[\"'\w]{1,40}:(?: [\[{(])?$")
 """A line within an error that says nothing."""
+DOWNSTREAM: Final = re.compile(r"\w[\w.-]{0,30}: (?:\(?stdin\)?|standard input|-): ")
+"""A program that got nothing to read from the one before it."""
+ALIKE: Final = 24
+"""So many characters begin two lines alike that are one error."""
 WRAPPED_AT: Final = 60
 """A line that is shorter than this was not wrapped."""
 CLAIM: Final = re.compile(
     r"(?:[\w.$:-]{1,60} )?(?i:failed|unable|could not|couldn't|cannot|can't|can not) (?:(?!: ).){1,120}$"
+    r"|curl: \(22\) "
 )
 """A line that says what a program could not do: where the reason stands right above it, it is a part of that."""
 AFTERMATH: Final = any_of(
@@ -103,6 +109,7 @@ DECORATION: Final = any_of(
     r"Traceback \(most recent",
     r"--- [\w./-]{1,80}(?::\d+)? ?[\w.()*]{0,80} ---$",
     r"[+:]- |'[A-Z]\w+(?: \[|$)",  # a plan of Spark
+    r"The statement has been terminated\.$|Run `rlang::|note: This error originates|\[end of output\]$",
     r"ORA-06512: |ClientConnectionId:|Error Number:\d|Position: \d+$|debug_error_string = |End Error$",
     r"(?:Method|Path|Params|Headers): ",
     r"\[Help \d+\]|(?:To see the full stack trace|Re-run Maven|Run with --)",
@@ -131,7 +138,8 @@ _WHAT: Final = (
 )
 SUMMARY: Final = any_of(
     r"(?:Block run|Run) completed\b",
-    r"(?:Error: )?Run invocation could not be completed as block failed: (?:[\w-]+(?: and )?){1,3} failed\.?$",
+    r"(?:Error: )?(?:Run invocation|ELT) could not be completed(?: as block failed)?:"
+    r" (?:[\w-]+(?: and )?){1,3} failed\.?$",
     r"(?:subprocess\.)?CalledProcessError: |jq: \d+ compile errors?$|Aborted \(core dumped\)$",
     r"g?make(?:\[\d+\])?: (?:\*\*\*|Leaving|Entering)",
     r"(?:Completed with|Encountered an error:?$)|\d+ of \d+ (?:ERROR|FAIL)\b",
@@ -144,7 +152,8 @@ SUMMARY: Final = any_of(
     r"(?:[\w.]+\.)?(?:Base)?ExceptionGroup: .{0,200} \(\d+ sub-exceptions?\)$",
     r".{0,200}\bprevious errors?\b",
     r"error: (?:could not compile|aborting due to|recipe `)",
-    r"(?:code ELIFECYCLE|errno \d+|Lifecycle script|code \w+$|syscall \w+$|path \S+$)",
+    r"(?:code ELIFECYCLE|errno \d+|Lifecycle script|code \w+$|syscall \w+$|(?:path|workspace|location) \S+$"
+    r"|command (?:failed$|sh -c ))|SP2-0(?:157|306): |.{0,120}\bFinished in state (?:Failed|Crashed)\b",
     r"Task exception was never retrieved|future: <Task|Exception in thread [\w-]+ ?\(?[\w.-]*\)?:$",
 )
 """Beginnings of lines that say that something failed, not why: what failed stands in a line before them."""
@@ -196,6 +205,7 @@ SEVERE: Final = any_of(
     r"[\w.$:/\\<>-]{0,200}(?:Error|Exception|\wExit|\wInterrupt|\wFailure|Rejection|Throwable|\wFault|\wWarning: )"
     r"(?: ?\[\w+\]| \(\w+\))?(?::|\]$|$)",
     r"[\w.$]{0,200}(?:Error|Exception)\b[^:\n]{0,120} ?:(?:\s|$)",
+    r"(?:\w{1,40}\.){1,8}?_?(?:errors?|exceptions?)\.[A-Z]\w{1,80}: ",
     r"(?i:failed|unable|could not|couldn't|cannot|can't|can not) (?:to )?\w",
     r".{0,120}: exec format error$|\*\* \(|[A-Z]\w+ error(?: \(|\b[^:]{0,60}: )|=+\d+=+\s?ERROR",
     r"(?:[A-Z][\w-]* ){1,3}[Ee]rror: ",

@@ -447,7 +447,7 @@ def _state(status: Body) -> Body:
 def _started(body: Body, state: Body) -> datetime | None:
     """Return when our container started. One that has ended had, whatever the kubelet still knows of it."""
     terminated = foreign.part(state, "terminated")
-    if "running" not in state and ("terminated" not in state or terminated.get("reason") in _NEVER_SEEN):
+    if "running" not in state and ("terminated" not in state or _said(terminated, "reason") in _NEVER_SEEN):
         return None
     began = foreign.part(state, "running") or terminated
     return time(began.get("startedAt")) or _created(body)
@@ -499,7 +499,7 @@ def _interrupted_at(body: Body, conditions: Mapping[str, Body], deletion_due: da
 
 def _last_change(status: Body, conditions: Mapping[str, Body], interrupted_at: datetime | None) -> datetime | None:
     """Return when something last became of a pod that is over, or is being ended."""
-    over = status.get("phase") in {"Succeeded", "Failed"}
+    over = foreign.text(status.get("phase")) in {"Succeeded", "Failed"}
     moments = [time(condition.get("lastTransitionTime")) for condition in conditions.values()] if over else []
     return max((moment for moment in (*moments, interrupted_at) if moment), default=None)
 

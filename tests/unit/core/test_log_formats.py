@@ -155,7 +155,7 @@ WRITTEN = [sample for path in sorted(LOGS.glob("*.json")) for sample in json.loa
 """Formats of programs that were not at hand, and variants of those that were."""
 
 DECORATION = re.compile(
-    r"[\W_]*$|bye$|LINE \d|[\^~ ]+$|\+-|Traceback \(most|note: |\(Background on|goroutine \d|exit status"
+    r"[\W_]*$|bye$|LINE \d+:|[\^~ ]+$|\+-|Traceback \(most|note: |\(Background on|goroutine \d|exit status"
     r"|Execution halted|Location: |Job ID|Node\.js v|\[SQL|\s*at [\w.$]+\(|Calls:|compiled code|Done\. PASS|\s*File \""
     r"|Arguments: |Need help",
     re.IGNORECASE,

@@ -36,6 +36,7 @@ def test_no_value_is_repeated(message: str) -> None:
         'OCI runtime create failed: exec: "bashh": executable file not found in $PATH: unknown',
         'runc create failed: exec: "/opt/load": stat /opt/load: no such file or directory: unknown',
         'container create failed: executable file "bashh" not found in $PATH: No such file or directory',
+        'container\'s runAsUser breaks non-root policy (pod: "weather-r1-x_shop(4b37-65b6)", container: elt)',
         'secret "warehouse" not found',
         'secret "prod-env" not found',
         "couldn't find key env in Secret shop/prod-env",

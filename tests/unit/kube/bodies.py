@@ -59,6 +59,11 @@ def _with(body: Any, path: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
+def each_with(body: Any, value: Any) -> list[Any]:
+    """Return ``body`` with one of its values replaced, for each that it has."""
+    return [_with(body, path, value) for path in _paths(body)]
+
+
 @st.composite
 def mangled(draw: st.DrawFn, body: Any) -> Any:
     """Draw ``body`` with up to four of its values replaced, by scalars that mislead or by any other JSON."""

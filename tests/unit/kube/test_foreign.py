@@ -41,6 +41,15 @@ def test_no_body_raises_when_it_is_taken(plural: str, data: st.DataObject) -> No
     assert seconds_to_take(plural, {"type": data.draw(EVENTS), "object": body}) < LONGEST_SECONDS
 
 
+@pytest.mark.parametrize("plural", bodies.BODIES)
+@pytest.mark.parametrize("value", [[], {}, [[]], [None], 7, True, None, ""], ids=repr)
+def test_each_value_of_a_body_may_be_of_another_type(plural: str, value: Any) -> None:
+    for body in bodies.BODIES[plural]:
+        for changed in bodies.each_with(body, value):
+            for event in ("ADDED", "DELETED"):
+                Cache().take_event(plural, {"type": event, "object": changed})
+
+
 @settings(deadline=None)
 @given(
     found=st.fixed_dictionaries(
