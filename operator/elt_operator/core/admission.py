@@ -182,8 +182,8 @@ def living_pod(situation: Situation, _job: Job) -> Hold | None:
 
 def refused_lately(situation: Situation, job: Job) -> Hold | None:
     """The API server refused the run a moment ago; asking at once again would only add load."""
-    refusal = situation.refusals.get(job.uid)
-    if not refusal or situation.now >= refusal.ask_again:
+    refusal = situation.refused_lately(job.uid)
+    if not refusal:
         return None
     return Hold(Reason.REJECTED, f"The run cannot be created yet, Kubernetes refuses it: {refusal.message}")
 

@@ -245,8 +245,7 @@ def cron_job_change(situation: Situation) -> CronJobChange | None:
         return None
     if found and (found.deleting or not (found.left_behind or ours(situation))):
         return None
-    refusal = situation.refusals.get(pipeline.uid)
-    if refusal and refusal.ask_again > situation.now:
+    if situation.refused_lately(pipeline.uid):
         return None
     wanted = _timetable(situation, pipeline, found)
     if wanted is None:

@@ -132,13 +132,8 @@ def due(situation: Situation) -> list[Slot]:
         and not _dealt_with(situation, slot)
         and not made(situation, slot)
         and not skipped_because(situation, slot)
-        and not _refused_lately(situation, slot)
+        and not situation.refused_lately(slot.uid)
     ]
-
-
-def _refused_lately(situation: Situation, slot: Slot) -> bool:
-    refusal = situation.refusals.get(slot.uid)
-    return refusal is not None and refusal.ask_again > situation.now
 
 
 def job_manifest(situation: Situation, slot: Slot) -> dict[str, Any]:
@@ -263,6 +258,6 @@ def skipped(pipeline: Pipeline, done: Sequence[Settled]) -> int:
 def next_look(situation: Situation) -> timedelta | None:
     """Return when to try again what Kubernetes has refused."""
     uids = [situation.pipeline.uid] if situation.pipeline else []
-    refusals = [situation.refusals.get(uid) for uid in (*uids, *(slot.uid for slot in situation.slots))]
-    moments = [refusal.ask_again for refusal in refusals if refusal and refusal.ask_again > situation.now]
+    refusals = [situation.refused_lately(uid) for uid in (*uids, *(slot.uid for slot in situation.slots))]
+    moments = [refusal.ask_again for refusal in refusals if refusal]
     return min(moments) - situation.now if moments else None

@@ -111,21 +111,10 @@ class Client:
         if self._session:
             await self._session.close()
 
-    def new_session(self, user_agent: str, listed: Callable[[str], None] | None = None) -> aiohttp.ClientSession:
-        """Return a session with our credentials; who asked for it closes it.
-
-        ``listed`` is told the path of each collection that the session has read as a list.
-        """
+    def new_session(self, user_agent: str) -> aiohttp.ClientSession:
+        """Return a session with our credentials; who asked for it closes it."""
         tls = self._tls() if self.server.startswith("https:") else True
-        trace = aiohttp.TraceConfig()
-
-        async def tell(_session: Any, _context: Any, ended: aiohttp.TraceRequestEndParams) -> None:
-            if listed and ended.method == "GET" and "watch" not in ended.url.query:
-                listed(ended.url.path)
-
-        trace.on_request_end.append(tell)
         return aiohttp.ClientSession(
-            trace_configs=[trace],
             proxy=self._proxy(),
             # Without a limit of its own: each watch holds a connection, and the workers are a limit for all else.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=75, ssl=tls),
