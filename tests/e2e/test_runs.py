@@ -73,8 +73,8 @@ def test_a_scripts_arguments_are_its_positional_parameters(namespace: Namespace)
 
 
 def test_a_script_is_told_to_end_with_all_that_it_started(namespace: Namespace) -> None:
-    namespace.pipeline(script="trap 'echo told; exit 5' TERM; (trap 'echo child told' TERM; sleep 50 & wait) & wait",
-                       timeoutSeconds=2)  # fmt: skip
+    child = "(trap 'echo child told' TERM; sleep 50 & wait) & wait"
+    namespace.pipeline(script=f"trap 'wait; echo told; exit 5' TERM; {child}", timeoutSeconds=2)
 
     job = namespace.run()
 

@@ -234,7 +234,8 @@ def _fields(text: str) -> dict[str, Any]:
 def _read(raw: str, layer: int = 0) -> list[Line]:
     """Return the lines that one line of a log stands for, taken out of what it is wrapped in."""
     raw = raw.rstrip()
-    if found := formats.RIGHT_COLUMN.search(raw[-_RIGHT_COLUMN:]):
+    end = raw[-_RIGHT_COLUMN:]
+    if ".py:" in end and (found := formats.RIGHT_COLUMN.search(end)):
         raw = raw[: len(raw) - len(found[0])]
     if layer < _LAYERS and (flat := _fields(raw.lstrip())):
         return _structured(flat, raw, layer)

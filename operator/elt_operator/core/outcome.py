@@ -287,12 +287,12 @@ def is_over(run: Run, pods: Sequence[Pod]) -> bool:
 
 def is_proven_over(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether somebody has said that ``run`` is over, so that this does not rest on pods that nobody knows."""
-    return run.finish is not None or any(pod.succeeded for pod in pods)
+    return run.finish is not None or any(pod.phase == "Succeeded" for pod in pods)
 
 
 def may_go_on(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether Kubernetes may make a further attempt though the work is done: others fail the pod, or may."""
-    if run.finish or run.stop or run.gone or run.retries == 0:
+    if run.finish or run.gone or run.retries == 0 or (run.stop and run.stopped):
         return False
     return any(pod.succeeded and (pod.phase == "Failed" or pod.kept_alive_by) for pod in pods)
 

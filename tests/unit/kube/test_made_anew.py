@@ -100,12 +100,12 @@ class World:
         job = self.cluster.objects["jobs", "load"]
         self.cluster.store("jobs", {**job, "spec": {**job["spec"], "stop": True}})
         self.settle(but="pods")
+        self.is_suspended()
+
+    def is_suspended(self) -> None:
+        """Have the batch Job controller say that it makes no further pod."""
         stopped = {"conditions": [{"type": "Suspended", "status": "True"}]}
         self.cluster.store("runs", {**self.cluster.objects["runs", self.run["metadata"]["name"]], "status": stopped})
-
-    def runs(self) -> list[tuple[str, str, Body]]:
-        """What happened to runs: event, kind, body."""
-        return [happened for happened in self.cluster.history if happened[1] == "runs"]
 
     def others(self) -> list[Body]:
         return [run for run in self.cluster.all("runs") if run["metadata"]["uid"] != self.run["metadata"]["uid"]]
@@ -233,8 +233,17 @@ def test_work_that_is_done_is_not_done_again_when_another_container_fails_its_po
     world.settle()
 
     assert phase(world.cluster.objects["jobs", "load"]) == "COMPLETE"
-    history = [(event, body["metadata"]["name"], body["spec"].get("suspend")) for event, _, body in world.runs()]
-    assert history.index(("MODIFIED", "weather-r1", True)) < history.index(("ADDED", "weather-r2", None))
+    assert world.cluster.objects["runs", "weather-r1"]["spec"]["suspend"]
+    assert not world.others(), "a further attempt may have been on its way"
+
+    world.is_suspended()
+    again = world.starts_pod("b")
+    world.settle(but="pods")
+    assert not world.others(), "and it was"
+
+    world.ends_pod(again["metadata"]["name"], exit_code=143)
+    world.settle()
+    assert world.others()
 
 
 class MadeAnew(RuleBasedStateMachine):
