@@ -22,7 +22,7 @@ Result = dict[str, Any]
 
 _SAID: Final = {
     "reason": "Running",
-    "message": "Batch Job pipeline-1-r1 carries the Job out.",
+    "message": "Batch Job pipeline-1-r1 is running this Job.",
     "lastTransitionTime": "2026-01-01T00:00:00Z",
     "observedGeneration": 1,
 }

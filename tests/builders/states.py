@@ -56,7 +56,7 @@ def _ended(run: Run, pod: Pod | None = None) -> JobStatus:
 def _running() -> JobStatus:
     job, run = a_job("weather-1"), a_run(job="weather-1")
     situation = a_situation(job, runs=[run], pods=[a_pod()])
-    return status.running(situation, job, run, Reason.RUNNING, f"Batch Job {run.name} carries the Job out.")
+    return status.running(situation, job, run, Reason.RUNNING, f"Batch Job {run.name} is running this Job.")
 
 
 def jobs() -> dict[str, State]:

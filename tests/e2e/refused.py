@@ -57,13 +57,20 @@ def _interval(start: str, end: str) -> Manifest:
     return job(trigger={"intervalStart": start, "intervalEnd": end})
 
 
-WRONG_TIMES = {
+OUTSIDE = {
     "before everything": "0001-01-01T00:00:00+23:59",
     "after everything": "9999-12-31T23:59:59-23:59",
     "just before 1970": "1969-12-31T23:59:59Z",
     "1969 by its offset": "1970-01-01T00:00:00+00:01",
     "the year 3000": "3000-01-01T00:00:00Z",
     "the year 3000 by its offset": "2999-12-31T23:59:59-00:01",
+    "a leap day after them all": "3004-02-29T00:00:00+02:00",
+    "the year 0": "0000-02-29T00:00:00Z",
+    "a five-digit year": "12026-01-01T00:00:00Z",
+}
+"""Times that are well written, in years that are not accepted."""
+
+MISSPELT = {
     "lower-case t": "2026-01-01t00:00:00Z",
     "lower-case z": "2026-01-01T00:00:00z",
     "a space": "2026-01-01 00:00:00Z",
@@ -83,7 +90,9 @@ WRONG_TIMES = {
     "a comma": "2026-01-01T00:00:00,5Z",
     "a point and nothing": "2026-01-01T00:00:00.Z",
     "ten digits": "2026-01-01T00:00:00.1234567890Z",
-    "a five-digit year": "12026-01-01T00:00:00Z",
+    "a year that is out of range, with a lower-case t": "3000-01-01t00:00:00Z",
+    "a year that is out of range, and no offset": "3000-01-01T00:00:00",
+    "a negative year": "-0044-03-15T00:00:00Z",
     "a sign before the year": "+2026-01-01T00:00:00Z",
     "week of the year": "2026-W01-1T00:00:00Z",
     "seconds since 1970": "1767225600",
@@ -92,6 +101,7 @@ WRONG_TIMES = {
     "NUL": "2026-01-01T00:00:00Z\0",
     "nothing": "",
 }
+WRONG_TIMES = OUTSIDE | MISSPELT
 
 RIGHT_TIMES = [
     "1970-01-01T00:00:00Z",
@@ -102,7 +112,7 @@ RIGHT_TIMES = [
     "2026-01-01T00:00:00.5-11:00",
 ]
 
-_RESERVED_KEY = "are not yours to set"
+_RESERVED_KEY = "are reserved"
 
 FORBIDDEN_ANNOTATIONS = [
     "container.apparmor.security.beta.kubernetes.io/elt",
@@ -216,13 +226,20 @@ REFUSED: dict[str, tuple[Manifest, str, str]] = {
         f"time: {what}": (
             job(trigger={"scheduledTime": text}), "spec.trigger.scheduledTime", "the time must look like"
         )
-        for what, text in WRONG_TIMES.items()
+        for what, text in MISSPELT.items()
+    },
+    **{
+        f"time: {what}": (
+            job(trigger={"scheduledTime": text}), "spec.trigger.scheduledTime",
+            "the time is out of range: its year must be from 1970 to 2999",
+        )
+        for what, text in OUTSIDE.items()
     },
     "a start before everything": (
-        _interval("0001-01-01T00:00:00+23:59", "2026-01-01T00:00:00Z"), "spec.trigger.intervalStart", "must look like"
+        _interval("0001-01-01T00:00:00+23:59", "2026-01-01T00:00:00Z"), "spec.trigger.intervalStart", "out of range"
     ),
     "an end after everything": (
-        _interval("2026-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59"), "spec.trigger.intervalEnd", "must look like"
+        _interval("2026-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59"), "spec.trigger.intervalEnd", "out of range"
     ),
     "an interval backwards": (
         _interval("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"),
@@ -276,7 +293,7 @@ REFUSED: dict[str, tuple[Manifest, str, str]] = {
     "two volumes at one path": (
         pipeline(volumes=[_volume(), _volume(name="w")]), "spec.volumes", "must not have the same mountPath"
     ),
-    "the operator's own volume": (pipeline(volumes=[_volume(name="elt-tmp")]), "spec.volumes[0].name", "own"),
+    "the operator's own volume": (pipeline(volumes=[_volume(name="elt-tmp")]), "spec.volumes[0].name", "reserved for"),
     "a negative size": (
         pipeline(volumes=[_volume(emptyDir={"sizeLimit": "-1Mi"})]), "emptyDir.sizeLimit", "at least 0"
     ),

@@ -59,7 +59,7 @@ def stop(namespace: Namespace) -> None:
     # The pod goes with its end; an operator that is away in that second cannot tell of it, and says so.
     assert job["status"]["phase"] == "STOPPED"
     end = (job["status"].get("exitCode"), job["status"].get("logTail"))
-    assert end == (143, "working") or "no process of it was seen to end" in message(job)
+    assert end == (143, "working") or "how its process ended is unknown" in message(job)
     namespace.patch("job-2", {"spec": {"stop": True}})
     assert namespace.wait("job-2", ended, 90)["status"]["phase"] == "STOPPED"
     assert namespace.pods_made() <= 2

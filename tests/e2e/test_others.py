@@ -45,6 +45,7 @@ def prepare(value: str) -> str:
 ADDED = {
     "plain": add("containers/-", container("containers", 0, 0)),
     "rude": add("containers/-", container("containers", 0, 1)),
+    "slow": add("containers/-", container("containers", 25, 0)),
     "native": prepare(container("initContainers", 6, 0, "restartPolicy: 'Always', ")),
     "unready": add("containers/-", container("containers", 0, 0, NOT_READY)),
     "absent": add("containers/-", f"Object.spec.containers{{{ABSENT}{SAFE.format(kind='containers')}}}"),
@@ -137,14 +138,15 @@ def test_the_work_decides_whatever_containers_others_have_added(mesh: Namespace)
     pipeline(mesh, "unready", "sleep 12", timeoutSeconds=60)
     pipeline(mesh, "absent", "echo 5 rows", timeoutSeconds=60)
     pipeline(mesh, "broken", "echo never")
-    for name in ADDED:
+    names = [name for name in ADDED if name != "slow"]
+    for name in names:
         mesh.job(f"{name}-1", name)
     mesh.job("plain-2", "plain")
 
     unready = mesh.wait("unready-1", lambda body: body["status"].get("reason") == "Running")
-    jobs = {name: mesh.wait(f"{name}-1", ended, timeout=90) for name in ADDED}
+    jobs = {name: mesh.wait(f"{name}-1", ended, timeout=90) for name in names}
 
-    assert "Running as" in message(unready) or "carries" in message(unready)
+    assert "Running as" in message(unready) or "is running this Job" in message(unready)
     statuses = {name: job["status"] for name, job in jobs.items()}
     told = {name: (end["phase"], end["reason"], end.get("exitCode")) for name, end in statuses.items()}
     assert told == {
@@ -159,7 +161,7 @@ def test_the_work_decides_whatever_containers_others_have_added(mesh: Namespace)
     assert "no such table" in mesh.log(jobs["native"]), "the kubelet ends a native sidecar, so the pod and its log stay"
     assert statuses["native"]["errorMessage"] == "no such table"
     assert mesh.wait("plain-2", ended, timeout=90)["status"]["phase"] == "COMPLETE", "it waited for the first one's pod"
-    mesh.until(lambda: all(gone(mesh, f"{name}-1") for name in ADDED))
+    mesh.until(lambda: all(gone(mesh, f"{name}-1") for name in names))
 
 
 def test_a_failed_attempt_that_others_keep_alive_is_followed_by_the_next(mesh: Namespace) -> None:
@@ -171,6 +173,18 @@ def test_a_failed_attempt_that_others_keep_alive_is_followed_by_the_next(mesh: N
     assert (job["status"]["phase"], job["status"]["exitCode"]) == ("ERROR", 3)
     assert [attempt["exitCode"] for attempt in job["status"]["attempts"]] == [3, 3]
     mesh.until(lambda: gone(mesh, "job-1"))
+
+
+def test_a_failure_without_a_further_attempt_is_told_while_others_go_on(mesh: Namespace) -> None:
+    pipeline(mesh, "slow", "exit 4", maxRetries=2, noRetryExitCodes=[4], timeoutSeconds=120)
+    mesh.job("job-1", "slow")
+
+    job = mesh.wait("job-1", ended, timeout=60)
+
+    assert not gone(mesh, "job-1")
+    assert (job["status"]["phase"], job["status"]["exitCode"]) == ("ERROR", 4)
+    mesh.until(lambda: gone(mesh, "job-1"), timeout=60)
+    assert len(mesh.pods()) == 1
 
 
 def test_a_run_that_works_longer_than_it_may_wait_for_its_start_ends_as_any_other(namespace: Namespace) -> None:

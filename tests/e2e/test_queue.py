@@ -42,7 +42,7 @@ def test_a_waiting_job_says_behind_which(namespace: Namespace) -> None:
     waiting = namespace.wait("second", reason("PipelineBusy"))
 
     assert waiting["status"]["phase"] == "QUEUED"
-    assert "until Job first" in message(waiting)
+    assert "waiting for Job first" in message(waiting)
     pipeline = namespace.wait("weather", lambda body: body["status"].get("queuedJobs") == 1, plural="eltpipelines")
     assert pipeline["status"]["activeJob"]["name"] == "first"
 

@@ -142,7 +142,7 @@ def test_a_job_that_has_ended_cannot_be_stopped(namespace: Namespace) -> None:
     job = namespace.run()
     assert ended(job)
 
-    with pytest.raises(Refused, match=r"spec.stop: Forbidden: the Job has ended: there is nothing to stop any more"):
+    with pytest.raises(Refused, match=r"spec.stop: Forbidden: the Job has ended, so there is nothing left to stop"):
         kubectl(
             "patch",
             "eltjob",
@@ -170,7 +170,7 @@ def test_a_job_that_has_ended_cannot_be_stopped(namespace: Namespace) -> None:
 def test_the_end_of_a_job_cannot_be_changed(ended_job: Namespace, change: dict[str, Any] | None) -> None:
     before = ended_job.get("job-1")["status"]
 
-    with pytest.raises(Refused, match=r"status: Forbidden: the Job has ended, so its status cannot change any more"):
+    with pytest.raises(Refused, match=r"status: Forbidden: the Job has ended, so its status can no longer change"):
         patch_status(ended_job, change)
 
     patch_status(ended_job, before)  # the same again is none

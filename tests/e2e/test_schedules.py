@@ -104,7 +104,7 @@ def test_a_strangers_cron_job_is_left_alone(namespace: Namespace) -> None:
 
     conflict = wait_for(namespace, "NameConflict")
 
-    assert message(conflict).startswith("There is a CronJob weather that is not the operator's. Rename or delete it")
+    assert message(conflict).startswith("CronJob weather already exists and does not belong to the operator. Delete it")
     assert namespace.cron_jobs() == before
     assert namespace.run()["status"]["phase"] == "COMPLETE"
 

@@ -25,7 +25,7 @@ def test_it_ends_in_peace_while_it_waits_for_the_resource_types(
     command = [sys.executable, "-m", "elt_operator"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout
-        assert "waiting: the API server does not answer" in process.stdout.readline()
+        assert "waiting: the API server is not responding" in process.stdout.readline()
 
         process.terminate()
 

@@ -4,13 +4,13 @@
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from elt_operator.api.fields import Fields, Text, list_map
+from elt_operator.api.texts import Moment
 
 READY = "Ready"
 """Pipeline: its spec is accepted and in place. A failed Job does not touch it."""
@@ -46,11 +46,11 @@ class Condition(Fields):
     reason: Annotated[Text, Field(max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
     """One CamelCase word that says why; the words are listed in docs/job.md."""
     message: Annotated[Text, Field(max_length=32768)]
-    """The same for a person, with what to do where something must be done."""
-    last_transition_time: datetime
+    """The same for people, with what to do if anything must be done."""
+    last_transition_time: Moment
     """When the status last changed from one value to another."""
     observed_generation: Annotated[int, Field(ge=-1, le=2**62)] = -1
-    """The metadata.generation that this was said of."""
+    """The metadata.generation that this condition describes."""
 
 
 Conditions = Annotated[list[Condition], list_map("type"), Field(max_length=16)]

@@ -91,7 +91,7 @@ JOB: Final = Kind(
             "!has(oldSelf.status.phase) || "
             f"!(oldSelf.status.phase in {sorted(phase.value for phase in TERMINAL_PHASES)}) || "
             "self.spec.stop == oldSelf.spec.stop",
-            "the Job has ended: there is nothing to stop any more",
+            "the Job has ended, so there is nothing left to stop",
             field=".spec.stop",
             reason="FieldValueForbidden",
         ),

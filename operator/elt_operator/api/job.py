@@ -1,6 +1,5 @@
 """The Job: one execution of a Pipeline."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -20,7 +19,7 @@ from elt_operator.api.fields import (
     rules,
 )
 from elt_operator.api.pipeline import Properties
-from elt_operator.api.texts import Arguments, Time
+from elt_operator.api.texts import Arguments, Moment, Time
 
 LOG_TAIL_BYTES = 4096
 """How much of a run's log is kept in its Job's status."""
@@ -54,7 +53,7 @@ def _fixed(field: str) -> dict[str, str]:
     """Return the rule that ``field`` of a Job's spec never changes, nor appears, nor goes."""
     return rule(
         f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
-        "a Job's spec cannot be changed; create a new Job, under a new name, instead",
+        "a Job's spec cannot be changed; create a new Job with a new name instead",
         field=f".{field}",
         reason="FieldValueForbidden",
     )
@@ -71,16 +70,16 @@ class Trigger(
         )
     ),
 ):
-    """What created the Job, and which stretch of time it stands for."""
+    """What created the Job, and the time interval that it covers."""
 
     type: Literal["Manual", "Schedule"] = "Manual"
     """Manual: a person or a tool; Schedule: the Pipeline's schedule."""
     scheduled_time: Time | None = None
-    """The time in the schedule that the Job stands for (ELT_SCHEDULED_TIME)."""
+    """The scheduled time that the Job is for (ELT_SCHEDULED_TIME)."""
     interval_start: Time | None = None
-    """The schedule's time before that one: where the data to load begin (ELT_INTERVAL_START)."""
+    """The previous scheduled time: where the data to load begins (ELT_INTERVAL_START)."""
     interval_end: Time | None = None
-    """Where the data to load end (ELT_INTERVAL_END); for a scheduled Job its scheduledTime."""
+    """Where the data to load ends (ELT_INTERVAL_END); for a scheduled Job, its scheduledTime."""
 
 
 class JobSpec(
@@ -106,7 +105,7 @@ class JobSpec(
     """Further arguments: appended to the command, to each action, or given to the script as $1, $2 …; never through a
     shell."""
     properties: Properties | None = None
-    """Properties that override the Pipeline's, but for its protectedProperties."""
+    """Properties that override the Pipeline's, except its protectedProperties."""
     full_refresh: bool = False
     """Ignore the stored state and load everything again (MELTANO_RUN_FULL_REFRESH)."""
     stop: bool = False
@@ -126,9 +125,9 @@ class Attempt(Fields):
     """Exit code of its container; absent when none ended."""
     reason: ShortText
     """How the attempt ended, in the same words as the Job's reason."""
-    start_time: datetime | None = None
+    start_time: Moment | None = None
     """When its container started."""
-    end_time: datetime | None = None
+    end_time: Moment | None = None
     """When its container ended."""
 
 
@@ -138,12 +137,12 @@ class JobStatus(
         rule(
             f"!has(oldSelf.phase) || !(oldSelf.phase in {sorted(phase.value for phase in TERMINAL_PHASES)})"
             " || self == oldSelf",
-            "the Job has ended, so its status cannot change any more",
+            "the Job has ended, so its status can no longer change",
             reason="FieldValueForbidden",
         )
     ),
 ):
-    """How the Job goes, or went."""
+    """The state of the Job."""
 
     phase: Phase = Phase.QUEUED
     """QUEUED, RUNNING, COMPLETE, ERROR, STOPPED or UNKNOWN. The last four never change again."""
@@ -155,20 +154,20 @@ class JobStatus(
     """The metadata.generation of the Pipeline spec that was run."""
     conditions: Conditions | None = None
     """Succeeded (wait for it with kubectl wait), Reconciling, Stalled; their messages are for people."""
-    start_time: datetime | None = None
+    start_time: Moment | None = None
     """When the run was created."""
-    end_time: datetime | None = None
+    end_time: Moment | None = None
     """When the run's last container ended, or the Job itself where no container did."""
     exit_code: Annotated[int, Field(ge=-(2**31), le=2**31 - 1)] | None = None
     """Exit code of the last attempt; absent when no container ended."""
     task_name: Label | None = None
-    """Name of the batch Job that carries this Job out."""
+    """Name of the batch Job that runs this Job."""
     arguments: Annotated[list[Annotated[str, Field(max_length=8192)]], Field(max_length=128), ATOMIC] | None = None
     """What was started: the argument vector, or one Meltano command line for each action."""
     exit_message: Annotated[str, Field(max_length=MESSAGE_BYTES)] | None = None
     """What the process itself wrote to /dev/termination-log."""
     error_message: Annotated[str, Field(max_length=MESSAGE_BYTES)] | None = None
-    """The line, or lines, that say why it failed."""
+    """The line or lines that say why it failed."""
     attempts: Annotated[list[Attempt], Field(max_length=MOST_ATTEMPTS), list_map("number")] | None = None
     """The run's attempts, first to last."""
     log_tail: Annotated[str, Field(max_length=LOG_TAIL_BYTES)] | None = None

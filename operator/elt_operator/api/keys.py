@@ -59,7 +59,7 @@ LabelMap = Annotated[
             rule(
                 f"!self.exists(key, {matches('key', _of_domains(*_KUBERNETES))}"
                 " || key in ['job-name', 'controller-uid'])",
-                f"keys of {names.GROUP}, kubernetes.io and k8s.io, job-name and controller-uid are not yours to set;"
+                f"keys of {names.GROUP}, kubernetes.io and k8s.io, job-name and controller-uid are reserved;"
                 " choose another prefix",
                 reason="FieldValueForbidden",
             ),
@@ -76,7 +76,7 @@ AnnotationMap = Annotated[
             rule(
                 f"!self.exists(key, {matches('key', _of_domains(*_KUBERNETES, *_RUNTIMES, *_NETWORKS, *_ROLES))}"
                 " && !key.startsWith('cluster-autoscaler.kubernetes.io/safe-to-evict'))",
-                "keys of Kubernetes, container runtimes, networks and cloud roles are not yours to set, except"
+                "keys of Kubernetes, container runtimes, networks and cloud roles are reserved, except"
                 " cluster-autoscaler.kubernetes.io/safe-to-evict; docs/pipeline.md lists them",
                 reason="FieldValueForbidden",
             ),

@@ -1,7 +1,6 @@
 """The Pipeline: what to run, with which settings, when and within which limits."""
 
 import re
-from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
@@ -31,7 +30,7 @@ from elt_operator.api.pod import (
     Volumes,
 )
 from elt_operator.api.resources import ResourceRequirements
-from elt_operator.api.texts import Arguments, Setting
+from elt_operator.api.texts import Arguments, Moment, Setting
 
 PROPERTY_NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
@@ -116,7 +115,7 @@ class PipelineSpec(
                 texts.TEXT_BYTES,
                 texts.if_set(f"self.{field}", size),
                 f"`{field}`",
-                "put the rest into a file of the image, or of a ConfigMap that is mounted",
+                "put the rest into a file in the image or in a mounted ConfigMap",
             )
             | {"fieldPath": f".{field}"}
             for field, size in _WHAT_IS_RUN.items()
@@ -125,7 +124,7 @@ class PipelineSpec(
             texts.PIPELINE_BYTES,
             texts.total(*(texts.if_set(f"self.{field}", size) for field, size in _FREE_TEXTS.items())),
             "all texts of a Pipeline together",
-            "put large ones into a ConfigMap that is mounted",
+            "put large ones into a mounted ConfigMap",
         ),
     ),
 ):
@@ -154,11 +153,11 @@ class PipelineSpec(
     """Settings by name, for example tap-weather.start_date, given to the run as environment variables
     (TAP_WEATHER_START_DATE). Lists and objects as JSON text. A Job may override them."""
     protected_properties: Annotated[list[PropertyName], Field(max_length=100), SET] | None = None
-    """Names of properties that a Job may not override: a warehouse's host, say, to which the password is sent."""
+    """Names of properties that a Job may not override: for example a warehouse's host, which receives the password."""
     env: EnvVars | None = None
-    """Environment variables. They win over properties."""
+    """Environment variables. They override properties."""
     env_from: EnvFromSources | None = None
-    """Secrets and ConfigMaps whose keys become environment variables; env and properties win over them."""
+    """Secrets and ConfigMaps whose keys become environment variables; env and properties override them."""
     resources: ResourceRequirements | None = None
     """CPU and memory of the run's container."""
     volumes: Volumes | None = None
@@ -173,10 +172,10 @@ class PipelineSpec(
     suspend: bool = False
     """Pause the schedule. Jobs created by hand still run."""
     starting_deadline_seconds: Count | None = None
-    """How late a time of the schedule may still become a Job, for example after an outage; however late when absent."""
+    """How many seconds late a scheduled Job may still start, for example after an outage; no limit when absent."""
 
     concurrency_policy: Literal["Queue", "Forbid", "Replace"] = "Queue"
-    """What happens to a Job while another of the Pipeline is active: it waits, is refused, or takes its place."""
+    """What happens to a new Job while another one is active: it waits, is refused, or replaces the other one."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 0
     """How many attempts may follow the first one. Evictions, drains and preemptions do not count."""
     no_retry_exit_codes: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), SET] | None = None
@@ -195,13 +194,13 @@ class PipelineSpec(
 
 
 class ActiveJob(Fields):
-    """The Job that is being carried out."""
+    """The Job that is running."""
 
     name: Label
     """Its name."""
     uid: ShortText
     """Its UID."""
-    start_time: datetime | None = None
+    start_time: Moment | None = None
     """When its run was created."""
 
 
@@ -214,35 +213,35 @@ class LastJob(Fields):
     """How it ended."""
     exit_code: Annotated[int, Field(ge=-(2**31), le=2**31 - 1)] | None = None
     """Its exit code; absent when no container ended."""
-    start_time: datetime | None = None
+    start_time: Moment | None = None
     """When its run was created."""
-    end_time: datetime | None = None
+    end_time: Moment | None = None
     """When it ended."""
 
 
 class PipelineStatus(Fields):
-    """What the operator last saw. A view for people, written off the hot path, never a lock."""
+    """What the operator last saw. It is for people to read, and may lag behind."""
 
     observed_generation: Generation = -1
     """The metadata.generation that this status describes; -1: not looked at yet."""
     conditions: Conditions | None = None
     """Ready, Reconciling, Stalled, LastJobSucceeded. A failed Job does not touch Ready."""
     active_job: ActiveJob | None = None
-    """The Job that is being carried out."""
+    """The Job that is running."""
     queued_jobs: Count | None = None
-    """How many Jobs wait."""
+    """How many Jobs are waiting."""
     last_run_number: Count | None = None
     """The highest number given to a run."""
     last_job: LastJob | None = None
     """The Job that ended last."""
-    last_successful_time: datetime | None = None
+    last_successful_time: Moment | None = None
     """When a Job last ended as COMPLETE."""
-    last_schedule_time: datetime | None = None
-    """The last time of the schedule that was dealt with: it became a Job, or was skipped."""
-    next_schedule_time: datetime | None = None
+    last_schedule_time: Moment | None = None
+    """The last scheduled time that was handled: it became a Job or was skipped."""
+    next_schedule_time: Moment | None = None
     """When the schedule fires next."""
     skipped_slots: Count | None = None
-    """How many times of the schedule have passed without a Job, ever; events say which and why."""
+    """How many scheduled times have passed without a Job, in total; events say which and why."""
 
 
 __all__ = ["ActiveJob", "LastJob", "PipelineName", "PipelineSpec", "PipelineStatus"]

@@ -35,7 +35,7 @@ class SecretKey(Fields):
     key: Key
     """The key within it."""
     optional: bool | None = None
-    """Go on without it when it is missing."""
+    """Continue without it if it is missing."""
 
 
 class ConfigMapKey(Fields):
@@ -46,7 +46,7 @@ class ConfigMapKey(Fields):
     key: Key
     """The key within it."""
     optional: bool | None = None
-    """Go on without it when it is missing."""
+    """Continue without it if it is missing."""
 
 
 # What Kubernetes lets a variable be (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/).
@@ -101,7 +101,7 @@ class EnvVar(
         rule("!(has(self.value) && has(self.valueFrom))", "`value` and `valueFrom` must not both be set"),
         rule(
             "!self.name.startsWith('ELT_') && self.name != 'MELTANO_RUN_ID'",
-            "names that start with ELT_ and MELTANO_RUN_ID are set by the operator; choose another name",
+            "MELTANO_RUN_ID and names that start with ELT_ are set by the operator; choose another name",
             field=".name",
             reason="FieldValueForbidden",
         ),
@@ -110,9 +110,9 @@ class EnvVar(
     """An environment variable of the run's container."""
 
     name: EnvName
-    """Name of the variable. Names that start with ELT_ and MELTANO_RUN_ID are the operator's."""
+    """Name of the variable. MELTANO_RUN_ID and names that start with ELT_ are reserved for the operator."""
     value: Annotated[str, Field(max_length=32768), extra(rules(texts.NO_NUL, texts.ONE_VALUE))] | None = None
-    """Its value. Never put a secret here: everybody who may read the Pipeline could read it."""
+    """Its value. Never put a secret here: anyone who can read the Pipeline can read it."""
     value_from: EnvSource | None = None
     """Where its value comes from instead."""
 
@@ -123,7 +123,7 @@ class NamedSource(Fields):
     name: ObjectName
     """Its name."""
     optional: bool | None = None
-    """Go on without it when it is missing."""
+    """Continue without it if it is missing."""
 
 
 class EnvFromSource(
@@ -138,7 +138,7 @@ class EnvFromSource(
     """All keys of one Secret or ConfigMap as environment variables; exactly one of the two is set."""
 
     prefix: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    """Put before each key."""
+    """A prefix for each key."""
     secret_ref: NamedSource | None = None
     """The Secret."""
     config_map_ref: NamedSource | None = None
@@ -178,7 +178,7 @@ class ConfigMapVolume(Fields):
     items: Items | None = None
     """Which keys, and where; all of them when absent."""
     optional: bool | None = None
-    """Go on without it when it is missing."""
+    """Continue without it if it is missing."""
 
 
 class SecretVolume(Fields):
@@ -189,16 +189,16 @@ class SecretVolume(Fields):
     items: Items | None = None
     """Which keys, and where; all of them when absent."""
     optional: bool | None = None
-    """Go on without it when it is missing."""
+    """Continue without it if it is missing."""
 
 
 class EmptyVolume(Fields):
-    """A directory that is empty at the start of each attempt and goes with its pod."""
+    """A directory that is empty at the start of each attempt and is deleted with its pod."""
 
     medium: Literal["", "Memory"] | None = None
     """Memory makes it a tmpfs, which counts against the memory limit."""
     size_limit: Quantity | None = None
-    """How large it may become."""
+    """Its maximum size."""
 
 
 OWN_TMP_VOLUME: Final = "elt-tmp"
@@ -215,7 +215,7 @@ class Volume(
         ),
         rule(
             f"self.name != '{OWN_TMP_VOLUME}'",
-            "this name is the operator's own; choose another one",
+            "this name is reserved for the operator; choose another one",
             field=".name",
             reason="FieldValueForbidden",
         ),
@@ -298,19 +298,19 @@ class Toleration(
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """The taint's effect; all effects when absent."""
     toleration_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    """How long a NoExecute taint is tolerated; for ever when absent."""
+    """How long a NoExecute taint is tolerated; forever when absent."""
 
 
 Id = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class PodSettings(Fields):
-    """The fields of the run's pod that a user may set. What is not here is fixed, for safety."""
+    """The fields of the run's pod that a user may set. All others are fixed, for safety."""
 
     service_account_name: ObjectName | None = None
     """The service account of the pod; the namespace's `default` when absent."""
     automount_service_account_token: bool = False
-    """Mount the service account's token. Off, since an ELT run seldom needs the Kubernetes API."""
+    """Mount the service account's token. Off by default, because an ELT run seldom needs the Kubernetes API."""
     node_selector: NodeSelector | None = None
     """Labels that a node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=16), ATOMIC] | None = None
@@ -318,7 +318,7 @@ class PodSettings(Fields):
     priority_class_name: ObjectName | None = None
     """The pod's priority class."""
     labels: LabelMap | None = None
-    """Labels of the pod, beside the operator's own."""
+    """Labels of the pod, in addition to the operator's own."""
     annotations: AnnotationMap | None = None
     """Annotations of the pod."""
     run_as_user: Id | None = None
@@ -328,9 +328,9 @@ class PodSettings(Fields):
     fs_group: Id | None = None
     """The group that owns the volumes; needed for most claims to be writable."""
     run_as_non_root: bool = True
-    """Refuse to start as root. PodSecurity `restricted` demands it."""
+    """Refuse to start as root. PodSecurity `restricted` requires it."""
     read_only_root_filesystem: bool = False
-    """Make the image's files read-only. /tmp is then an emptyDir, if no volume of yours is mounted there."""
+    """Make the image's files read-only. /tmp is then an emptyDir, unless a volume of yours is mounted there."""
     termination_grace_period_seconds: Count = 30
     """How many seconds the process has between SIGTERM and SIGKILL."""
 

@@ -16,11 +16,11 @@ class Reason(StrEnum):
         member.sentence = sentence
         return member
 
-    QUEUED = "Queued", "The Job waits for its turn."
+    QUEUED = "Queued", "The Job is waiting for its turn."
     PIPELINE_BUSY = "PipelineBusy", "Another Job of the same Pipeline has to end first."
     PIPELINE_NOT_FOUND = "PipelineNotFound", "There is no Pipeline of that name in the Job's namespace."
-    STARTING = "Starting", "The run exists, its container has not started yet."
-    RUNNING = "Running", "The run is being carried out."
+    STARTING = "Starting", "The run exists, but its container has not started yet."
+    RUNNING = "Running", "The run is in progress."
     COMPLETED = "Completed", "The run ended with exit code 0."
     APPLICATION_ERROR = "ApplicationError", "The run's process ended with an exit code other than 0."
     OUT_OF_MEMORY = "OutOfMemory", "A process of the run was killed because memory ran out."
@@ -35,17 +35,20 @@ class Reason(StrEnum):
         "The Job or its Pipeline asks for something that is not allowed.",
     )
     REJECTED = "Rejected", "Admission or a quota refused the run or its pod."
-    NAME_CONFLICT = "NameConflict", "An object that is not ours has the name that we need."
+    NAME_CONFLICT = "NameConflict", "Another object already has the name that the operator needs."
     EVICTED = "Evicted", "The run's pod was evicted from its node."
-    NODE_LOST = "NodeLost", "The node of the run's pod does not answer any more."
+    NODE_LOST = "NodeLost", "The node of the run's pod is no longer responding."
     RUN_DELETED = "RunDeleted", "Somebody deleted the run before it ended."
-    RESULT_LOST = "ResultLost", "The run is gone and nobody saw how it ended."
+    RESULT_LOST = "ResultLost", "The run is gone, and how it ended is unknown."
     OPERATOR_ERROR = (
         "OperatorError",
-        "The operator cannot deal with the object. This is a bug in the operator; please report it.",
+        "The operator cannot handle the object. This is a bug in the operator; please report it.",
     )
 
     ACCEPTED = "Accepted", "The Pipeline's spec is accepted."
-    SUSPENDED = "Suspended", "The Pipeline's spec is accepted; its schedule is suspended. Jobs made by hand still run."
-    INVALID_SCHEDULE = "InvalidSchedule", "Kubernetes cannot carry out the Pipeline's schedule."
+    SUSPENDED = (
+        "Suspended",
+        "The Pipeline's spec is accepted; its schedule is suspended. Jobs created by hand still run.",
+    )
+    INVALID_SCHEDULE = "InvalidSchedule", "Kubernetes cannot run the Pipeline's schedule."
     SLOT_SKIPPED = "SlotSkipped", "A time of the schedule passed without a Job."

@@ -12,10 +12,11 @@ accepted can be
 - told: the Job and its status, which names the arguments again, are stored together.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from elt_operator.api.fields import ATOMIC, Json, extra, int_or_string, matches, rule, rules
 
@@ -30,7 +31,7 @@ TEXT_BYTES: Final = 64 * 1024
 
 
 def _counted(size: int) -> str:
-    return f"{size:,} bytes (a character outside of ASCII counts 2 to 4)"
+    return f"{size:,} bytes (a non-ASCII character counts as 2 to 4)"
 
 
 def of(text: str) -> str:
@@ -68,7 +69,7 @@ def at_most(size: int, cel: str, what: str, advice: str) -> Json:
 
 NO_NUL: Final = rule(
     r"type(self) != string || !self.contains('\x00')",
-    r"the text contains the character NUL (\u0000), which no program can be given; remove it",
+    r"the text contains the character NUL (\u0000), which cannot be passed to a program; remove it",
 )
 
 Argument = Annotated[str, Field(max_length=4096), extra(rules(NO_NUL))]
@@ -93,31 +94,57 @@ _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
 _OFFSET = "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 TIME_PATTERN: Final = f"^({_DATE}|{_LEAP_DAY})T{_CLOCK}{_OFFSET}$"
 
+_OTHER_YEAR = "(0[0-9]{3}|1[0-8][0-9]{2}|19[0-6][0-9]|[3-9][0-9]{3}|[0-9]{5,9})"
+_OUTSIDE = f"{_OTHER_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+SPELLING: Final = f"^({_DATE}|{_LEAP_DAY}|{_OUTSIDE})T{_CLOCK}{_OFFSET}$"
+"""``TIME_PATTERN``, and the same for years that are not accepted."""
+
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 TOO_LATE: Final = datetime(3000, 1, 1, tzinfo=UTC)
 
-_TIME_RULE: Final = rule(
-    f"{matches('self', TIME_PATTERN)} && timestamp(self) >= timestamp('{EARLIEST:%Y-%m-%dT%H:%M:%SZ}')"
+_SPELLING_RULE: Final = rule(
+    matches("self", SPELLING),
+    "the time must look like 2026-01-31T06:00:00Z: an upper-case T, seconds, then Z or an offset such as +02:00",
+)
+OUT_OF_RANGE: Final = "the time is out of range: its year must be from 1970 to 2999, in UTC as well"
+_RANGE_RULE: Final = rule(
+    f"!{matches('self', SPELLING)} || {matches('self', TIME_PATTERN)}"
+    f" && timestamp(self) >= timestamp('{EARLIEST:%Y-%m-%dT%H:%M:%SZ}')"
     f" && timestamp(self) < timestamp('{TOO_LATE:%Y-%m-%dT%H:%M:%SZ}')",
-    "the time must look like 2026-01-31T06:00:00Z: an upper-case T, seconds, then Z or an offset such as +02:00,"
-    " and a year from 1970 to 2999",
+    OUT_OF_RANGE,
 )
 
 
 def _in_bounds(moment: datetime) -> datetime:
     """Return ``moment``; raises ``ValueError`` where arithmetic in UTC could fail."""
-    if moment.tzinfo is None or not EARLIEST <= moment < TOO_LATE:
-        raise ValueError("the time needs an offset, or Z, and a year from 1970 to 2999")
+    if moment.tzinfo is None:
+        raise ValueError("the time needs an offset such as +02:00, or Z")
+    if not EARLIEST <= moment < TOO_LATE:
+        raise ValueError(OUT_OF_RANGE)
     return moment
+
+
+_UNKNOWN_YEAR: Final = re.compile("(0000|[0-9]{5,9})-")
+
+
+def _in_known_years(text: object) -> object:
+    """Return ``text``; raises ``ValueError`` for a year unknown to Python: pydantic would blame the spelling."""
+    if isinstance(text, str) and _UNKNOWN_YEAR.match(text):
+        raise ValueError(OUT_OF_RANGE)
+    return text
 
 
 # Not `format: date-time`: that takes more spellings than CEL can read again when the object is updated.
 Time = Annotated[
     datetime,
+    BeforeValidator(_in_known_years),
     AfterValidator(_in_bounds),
-    WithJsonSchema({"type": "string", "maxLength": 35, **rules(_TIME_RULE)}),
+    WithJsonSchema({"type": "string", "maxLength": 35, **rules(_SPELLING_RULE, _RANGE_RULE)}),
 ]
 """A time that a user writes."""
+
+Moment = Annotated[datetime, AfterValidator(_in_bounds)]
+"""A time in a status. One without an offset, or out of bounds, was not written by the operator and counts as absent."""
 
 
 def before(start: str, end: str) -> str:

@@ -86,7 +86,7 @@ def forbidden(situation: Situation, job: Job) -> Refusal | None:
         return None
     return Refusal(
         Reason.PIPELINE_BUSY,
-        f"Job {active.name} of the same Pipeline was active, and no other may wait for it (concurrencyPolicy: Forbid). "
+        f"Job {active.name} of the same Pipeline was already active (concurrencyPolicy: Forbid). "
         "Create a new Job once it has ended.",
     )
 
@@ -105,8 +105,8 @@ def pipeline_never_came(situation: Situation, job: Job) -> Refusal | None:
         return None
     return Refusal(
         Reason.PIPELINE_NOT_FOUND,
-        f"There was no Pipeline {job.key.pipeline} in namespace {job.key.namespace} for "
-        f"{situation.limits.pipeline_wait} seconds. Create it, then a new Job.",
+        f"There was no Pipeline {job.key.pipeline} in namespace {job.key.namespace} within "
+        f"{situation.limits.pipeline_wait} seconds. Create it, then create a new Job.",
     )
 
 
@@ -114,8 +114,8 @@ def faulty(fault: Fault) -> Refusal:
     """Return that a Job cannot be started since the operator fails on it."""
     return Refusal(
         Reason.OPERATOR_ERROR,
-        f"The operator cannot carry out this Job ({fault.words}). This is a bug in the operator; please report it. "
-        "Other Jobs of the Pipeline go on.",
+        f"The operator cannot run this Job ({fault.words}). This is a bug in the operator; please report it. "
+        "Other Jobs of the Pipeline are unaffected.",
     )
 
 
@@ -157,7 +157,7 @@ def earlier_job(situation: Situation, job: Job) -> Hold | None:
     before = situation.before(job)
     if not before:
         return None
-    return Hold(Reason.PIPELINE_BUSY, f"The Job waits until Job {before.name} of the same Pipeline has ended.")
+    return Hold(Reason.PIPELINE_BUSY, f"The Job is waiting for Job {before.name} of the same Pipeline to end.")
 
 
 def unfinished_run(situation: Situation, _job: Job) -> Hold | None:
@@ -167,7 +167,7 @@ def unfinished_run(situation: Situation, _job: Job) -> Hold | None:
         if not outcome.is_over(run, pods) or outcome.may_go_on(run, pods):
             return Hold(
                 Reason.PIPELINE_BUSY,
-                f"The Job waits until run {run.name} of deleted Job {run.job_name} has ended.",
+                f"The Job is waiting for run {run.name} of Job {run.job_name} to end.",
             )
     return None
 
@@ -176,7 +176,7 @@ def living_pod(situation: Situation, _job: Job) -> Hold | None:
     """A process of the Pipeline may still be at work, whatever became of its run."""
     for pod in situation.pods:
         if pod.alive:
-            return Hold(Reason.PIPELINE_BUSY, f"The Job waits until pod {pod.name} of an earlier run has ended.")
+            return Hold(Reason.PIPELINE_BUSY, f"The Job is waiting for pod {pod.name} of an earlier run to end.")
     return None
 
 
@@ -185,7 +185,7 @@ def refused_lately(situation: Situation, job: Job) -> Hold | None:
     refusal = situation.refused_lately(job.uid)
     if not refusal:
         return None
-    return Hold(Reason.REJECTED, f"The run cannot be created yet, Kubernetes refuses it: {refusal.message}")
+    return Hold(Reason.REJECTED, f"The run cannot be created yet because Kubernetes rejects it: {refusal.message}")
 
 
 HOLD_CHECKS: Sequence[HoldCheck] = (

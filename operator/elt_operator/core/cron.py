@@ -336,17 +336,21 @@ def _item_problem(item: str, field: _Field) -> str:
         numbers.append(number)
     if numbers != sorted(numbers):
         return f"the range ends before it begins; use {found['first']}-{field.highest},{field.lowest}-{found['last']}"
-    return _step_problem(int(found["step"]), numbers, field) if found["step"] else ""
+    first = numbers[0] if numbers else field.lowest
+    last = numbers[1] if found["last"] else field.highest
+    return _step_problem(int(found["step"]), first, last, field) if found["step"] else ""
 
 
-def _step_problem(step: int, numbers: list[int], field: _Field) -> str:
+def _step_problem(step: int, first: int, last: int, field: _Field) -> str:
+    """Return what is wrong with a step through ``first`` to ``last``; one of the field's own size is taken as meant."""
     if step == 0:
         return "a step is at least 1"
     if step <= field.size:
         return ""
     # Kubernetes takes it, and fires at the first value alone: every hour, where "every 90 minutes" was meant.
-    only = numbers[0] if numbers else field.lowest
+    longest = last - first
+    instead = f"use a step of at most {longest}, or write {first}" if longest else f"write {first}"
     return (
-        f"a step of {step} leaves the field ({field.lowest} to {field.highest}), so only {field.name} {only} would "
-        f"match; use a step of at most {field.size}, or write {only}"
+        f"a step of {step} leaves the field ({field.lowest} to {field.highest}), so only {field.name} {first} would "
+        f"match; {instead}"
     )

@@ -58,9 +58,9 @@ class Wait:
 
     @property
     def pod(self) -> Pod | None:
-        """The newest attempt; ``None`` before there is one, and after one that has ended."""
-        last = self.pods[-1] if self.pods else None
-        return last if last and last.alive else None
+        """The attempt under way: the newest, or rather one that has begun; ``None`` while there is none."""
+        alive = [pod for pod in self.pods if pod.alive]
+        return next((pod for pod in reversed(alive) if pod.begun), alive[-1] if alive else None)
 
     @property
     def since(self) -> datetime | None:
@@ -98,14 +98,14 @@ def being_stopped(wait: Wait) -> Delay | None:
     """It was told to stop, and its process has its grace period."""
     if not wait.run.stop:
         return None
-    return Delay(wait.run.stop.reason, f"{wait.run.stop.message.rstrip('.')}. It ends once its process has.")
+    return Delay(wait.run.stop.reason, f"{wait.run.stop.message.rstrip('.')}. It ends when its process ends.")
 
 
 def deleted(wait: Wait) -> Delay | None:
     """Somebody deleted the batch Job, and its process has its grace period."""
     if not wait.run.gone:
         return None
-    return Delay(Reason.RUN_DELETED, f"Somebody deleted batch Job {wait.run.name}. The Job ends once its process has.")
+    return Delay(Reason.RUN_DELETED, f"Somebody deleted batch Job {wait.run.name}. The Job ends when its process ends.")
 
 
 def lost_node(wait: Wait) -> Delay | None:
@@ -132,7 +132,7 @@ def kept_alive(wait: Wait) -> Delay | None:
     return Delay(
         Reason.RUNNING,
         f"The run's own container has ended with exit code {pod.ended.exit_code}. Container "
-        f"{' and '.join(pod.lingering)}, which is not the run's, keeps pod {pod.name} alive and is being ended.",
+        f"{' and '.join(pod.lingering)}, which is not part of the run, keeps pod {pod.name} alive and is being ended.",
     )
 
 
@@ -193,10 +193,22 @@ def not_prepared(wait: Wait) -> Delay | None:
     in_the_way = [other for other in wait.pod.others if other.prepares and other.exit_code != 0]
     stuck = next((other for other in in_the_way if other.reason not in _NO_TROUBLE), None)
     if not stuck:
-        return None
+        return _not_ready(wait, wait.pod)
     words = ": ".join(word for word in (stuck.reason, stuck.message) if word)
     return Delay(
         Reason.START_ERROR, f"The container cannot be started yet: init container {stuck.name} is not done: {words}"
+    )
+
+
+def _not_ready(wait: Wait, pod: Pod) -> Delay | None:
+    """Return that the startup probe of a sidecar takes long; ``None``: there is none, or it may still take its time."""
+    unready = next((other for other in pod.others if other.unready), None)
+    if not unready or not wait.since or wait.now - wait.since < SILENCE:
+        return None
+    return Delay(
+        Reason.START_ERROR,
+        f"The container cannot be started yet: sidecar {unready.name} is running, but its startup probe has not "
+        f"succeeded. See: kubectl logs {pod.name} -c {unready.name}",
     )
 
 
@@ -205,7 +217,7 @@ def slow_start(wait: Wait) -> Delay | None:
     if not wait.late or not wait.since or (not wait.warning and wait.now - wait.since < SILENCE):
         return None
     if not wait.pod:
-        return Delay(Reason.STARTING, "The run's pod is not there yet.")
+        return Delay(Reason.STARTING, "The run's pod has not been created yet.")
     detail = f": {wait.warning}" if wait.warning else "."
     return Delay(Reason.STARTING, f"Pod {wait.pod.name} is being started on its node{detail}")
 

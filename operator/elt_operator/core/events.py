@@ -36,7 +36,9 @@ class Event:
 def _about_attempt(attempt: Attempt) -> Event:
     code = "without an exit code" if attempt.exit_code is None else f"with {exit_code_in_words(attempt.exit_code)}"
     return Event(
-        "Warning", attempt.reason, f"Attempt {attempt.number} (pod {attempt.pod}) ended {code}; a new one follows."
+        "Warning",
+        attempt.reason,
+        f"Attempt {attempt.number} (pod {attempt.pod}) ended {code}; another attempt follows.",
     )
 
 

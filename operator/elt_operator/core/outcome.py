@@ -83,7 +83,7 @@ def stopped(evidence: Evidence) -> Verdict | None:
         return None
     if not (last and last.ended):
         never = last and not last.started
-        end = ", before a container had started" if never else "; no process of it was seen to end"
+        end = ", before a container had started" if never else "; how its process ended is unknown"
         return Verdict(Phase.STOPPED, stop.reason, f"{stop.message}{end}.")
     message = f"{stop.message}; its process ended with {exit_code_in_words(last.ended.exit_code)}."
     return Verdict(Phase.STOPPED, stop.reason, message)
@@ -105,15 +105,20 @@ def completed(evidence: Evidence) -> Verdict | None:
 def of_others(pod: Pod) -> str:
     """Return what containers did that others added, for people; empty where there is nothing to tell."""
     if pod.kept_alive_by:
-        return f" Container {' and '.join(pod.kept_alive_by)}, which is not the run's, went on and is being ended."
+        names = " and ".join(pod.kept_alive_by)
+        return f" Container {names}, which is not part of the run, kept running and is being ended."
     ends = [f"{other.name} ended with {exit_code_in_words(other.exit_code)}" for other in pod.others if other.exit_code]
     return f" Not part of the run: container {', '.join(ends)}." if ends else ""
 
 
 def given_up(evidence: Evidence) -> Verdict | None:
     """The operator ended it, since its container did not start in time."""
-    stop = evidence.run.stop
-    return _error(stop.reason, stop.message) if stop else None
+    stop, last = evidence.run.stop, evidence.last
+    if not stop:
+        return None
+    ended = process_end(last) if last else None
+    late = f" Its process was then ended, with {exit_code_in_words(ended.exit_code)}." if ended else ""
+    return _error(stop.reason, f"{stop.message}{late}")
 
 
 def run_deleted(evidence: Evidence) -> Verdict | None:
@@ -159,7 +164,7 @@ def node_lost(evidence: Evidence) -> Verdict | None:
     last = evidence.last
     if not (last and last.disruption in _NODE_GIVEN_UP) or last.ended:
         return None
-    message = f"Node {last.node} was lost, and pod {last.name} with it; nobody saw its process end."
+    message = f"Node {last.node} was lost, and pod {last.name} with it; how its process ended is unknown."
     return _error(Reason.NODE_LOST, message)
 
 
@@ -226,7 +231,7 @@ def failed_unseen(evidence: Evidence) -> Verdict | None:
     words = " ".join(word for word in (last.message if last else "", finish.message) if word) or finish.reason
     return _error(
         Reason.APPLICATION_ERROR,
-        f"The run failed, and no container is left that could say why: {words}",
+        f"The run failed, and its containers are gone, so only Kubernetes can say why: {words}",
     )
 
 
@@ -267,7 +272,8 @@ def process_end(pod: Pod) -> Ended | None:
 
 def tried_all(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether no further attempt will be made: only the batch Job controller's word to that may be to come."""
-    return sum(pod.failed_by_itself for pod in pods) > run.retries
+    codes = [pod.ended.exit_code for pod in pods if pod.ended and pod.failed_by_itself]
+    return len(codes) > run.retries or any(code in run.final_exit_codes for code in codes)
 
 
 def is_over(run: Run, pods: Sequence[Pod]) -> bool:
@@ -315,7 +321,7 @@ def verdict(evidence: Evidence, rules: Sequence[Rule] = RULES) -> Verdict:
     return Verdict(
         Phase.UNKNOWN,
         Reason.RESULT_LOST,
-        "The run is over and nothing is left that says how it ended. Create a new Job to run it again.",
+        "The run is over, and how it ended is unknown. Create a new Job to run it again.",
     )
 
 

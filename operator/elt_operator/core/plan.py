@@ -161,7 +161,7 @@ def _about_run(situation: Situation, job: Job, run: Run) -> Action:
         return EndPod(job, lingering)
     if held_up := delay.delay(situation, run):
         return _write(job, status.running(situation, job, run, held_up.reason, held_up.message))
-    under_way = f"Batch Job {run.name} carries the Job out."
+    under_way = f"Batch Job {run.name} is running this Job."
     return _write(job, status.running(situation, job, run, Reason.RUNNING, under_way))
 
 

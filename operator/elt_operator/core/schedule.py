@@ -27,7 +27,7 @@ _OVERDUE_AGAIN: Final = timedelta(seconds=20)
 _OVERDUE_AT_LEAST: Final = timedelta(minutes=5)
 """How often Kubernetes' warnings are looked at while a time is overdue: less and less, but that often at least."""
 
-GOES_ON: Final = " The schedule goes on by itself once this is fixed."
+GOES_ON: Final = " The schedule resumes by itself once this is fixed."
 """What is said besides, as long as it is so."""
 
 _BESIDE_THE_POINT: Final = ("Saw a job that the controller did not create",)
@@ -151,7 +151,8 @@ def trouble(situation: Situation, pipeline: Pipeline) -> Trouble | None:
     found = situation.cron_job
     if found and not found.owner_uid and not found.left_behind:
         message = (
-            f"There is a CronJob {found.key.pipeline} that is not the operator's. Rename or delete it, or the Pipeline."
+            f"CronJob {found.key.pipeline} already exists and does not belong to the operator. "
+            "Delete it, or give the Pipeline another name."
         )
         return Trouble(Reason.NAME_CONFLICT, message)
     if found and found.owner_uid and found.owner_uid != pipeline.uid:
@@ -159,7 +160,7 @@ def trouble(situation: Situation, pipeline: Pipeline) -> Trouble | None:
         return Trouble(Reason.NAME_CONFLICT, message, passing=True)
     for uid in (pipeline.uid, *(slot.uid for slot in situation.slots)):
         if refusal := situation.refusals.get(uid):
-            return Trouble(Reason.REJECTED, f"Kubernetes refuses what the schedule needs: {refusal.message}")
+            return Trouble(Reason.REJECTED, f"Kubernetes rejects an object that the schedule needs: {refusal.message}")
     return _not_made(situation)
 
 
@@ -182,7 +183,7 @@ def _since(found: CronJob | None, pipeline: Pipeline, agreed: str, deadline: int
     """
     if found is None:
         promised = pipeline.status.next_schedule_time
-        if not promised or promised < cron.EARLIEST or pipeline.status.observed_generation != pipeline.generation:
+        if not promised or promised <= cron.EARLIEST or pipeline.status.observed_generation != pipeline.generation:
             return now
         return min(now, promised - timedelta(seconds=1))
     before = found.timetable

@@ -4,6 +4,7 @@ Snapshots hold the few fields that decisions need; kube/snapshots.py makes them 
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -170,6 +171,8 @@ class Run:
     """Whether the watch says that it was deleted: this is what it was at last."""
     retries: int = 0
     """How many attempts may follow the first one, in the batch Job controller's count."""
+    final_exit_codes: AbstractSet[int] = frozenset()
+    """Exit codes of our container after which it makes no further attempt."""
     unwatched: bool = False
     """Whether only a live read found it: somebody took away the label by which it is watched."""
 
@@ -203,6 +206,8 @@ class OtherContainer:
     reason: str = ""
     """Why it waits, or how it ended, in the kubelet's word."""
     message: str = ""
+    unready: bool = False
+    """Whether it is a sidecar at work whose startup probe has not succeeded, so that ours has to wait for it."""
 
     @property
     def goes_on(self) -> bool:

@@ -29,7 +29,7 @@ def still_to_come(situation: Situation, slot: Slot, time: datetime) -> str | Non
     """Its time has not come: its own annotation was forged, or the clock that it was made by is wrong."""
     if not schedule.to_come(situation, time):
         return None
-    return f"batch Job {slot.name} was made before that time; check the clocks of the control plane"
+    return f"batch Job {slot.name} was created before that time; check the clocks of the control plane"
 
 
 def suspended(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
@@ -43,7 +43,7 @@ def unreadable(situation: Situation, _slot: Slot, _time: datetime) -> str | None
     pipeline = situation.pipeline
     if not pipeline or not pipeline.spec or not pipeline.spec.schedule or schedule.readable(pipeline):
         return None
-    return "spec.schedule is not valid any more"
+    return "spec.schedule is no longer valid"
 
 
 def too_late(situation: Situation, _slot: Slot, time: datetime) -> str | None:
@@ -54,7 +54,7 @@ def too_late(situation: Situation, _slot: Slot, time: datetime) -> str | None:
     late = (situation.now - time).total_seconds()
     if late <= spec.starting_deadline_seconds:
         return None
-    return f"it could only start {late:.0f} s late (startingDeadlineSeconds: {spec.starting_deadline_seconds})"
+    return f"it would have started {late:.0f} s late (startingDeadlineSeconds: {spec.starting_deadline_seconds})"
 
 
 def superseded(situation: Situation, _slot: Slot, time: datetime) -> str | None:
@@ -82,7 +82,7 @@ def busy(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
 
 def name_taken(situation: Situation, slot: Slot, _time: datetime) -> str | None:
     """A Job of the name that its Job would have is there, and was not made for it."""
-    return f"another Job is named {slot.name}" if situation.slot_jobs.get(slot.uid) is False else None
+    return f"another Job is already named {slot.name}" if situation.slot_jobs.get(slot.uid) is False else None
 
 
 SKIPS: Sequence[Skip] = (still_to_come, name_taken, suspended, unreadable, too_late, superseded, busy)
@@ -110,10 +110,9 @@ def _dealt_with(situation: Situation, slot: Slot) -> bool:
 def _refused_by_hand(situation: Situation, slot: Slot) -> str | None:
     """Return why a slot that was made by hand becomes no Job, and what to do."""
     if not render.may_name_a_job(slot.name):
-        return "its name cannot be a Job's; choose at most 63 characters: lower-case letters, digits and `-`"
-    return (
-        f"another Job is named {slot.name}; choose another name" if situation.slot_jobs.get(slot.uid) is False else None
-    )
+        return "a Job cannot have this name; choose at most 63 lower-case letters, digits and `-`"
+    taken = situation.slot_jobs.get(slot.uid) is False
+    return f"another Job is already named {slot.name}; choose another name" if taken else None
 
 
 def skipped_because(situation: Situation, slot: Slot, skips: Sequence[Skip] = SKIPS) -> str | None:
@@ -196,7 +195,7 @@ def settled(situation: Situation) -> list[Settled]:
 
 def _settle(situation: Situation, slot: Slot, because: str | None, last: datetime | None) -> Settled:
     if slot.time is None:
-        told = [_skip(f"Batch Job {slot.name} started no Job and was deleted: {because}.")] if because else []
+        told = [_skip(f"Batch Job {slot.name} did not start a Job and was deleted: {because}.")] if because else []
         return Settled(slot, events=told)
     scheduled = time_text(slot.time if cron.within_bounds(slot.time) else cron.LATEST)
     skipped = [_skip(f"Skipped the run scheduled for {scheduled}: {because}.")] if because else []

@@ -123,7 +123,7 @@ def ended_plainly(job: Job, run: Run, pods: Sequence[Pod], fault: Fault, now: da
     evidence = outcome.Evidence(replace(run, finish=finish), plain)
     verdict, last = outcome.verdict(evidence), evidence.last
     end = outcome.process_end(last) if last else None
-    message = f"{verdict.message} The operator could not read more of the run than this ({fault.words})."
+    message = f"{verdict.message} The operator could not read anything else about the run ({fault.words})."
     return JobStatus(
         phase=verdict.phase,
         reason=verdict.reason,
@@ -152,7 +152,7 @@ def refused(job: Job, refusal: Refusal, now: datetime) -> JobStatus:
 def lost(job: Job, now: datetime) -> JobStatus:
     """Return the last status of a Job whose run is gone, and with it the truth about its end."""
     message = (
-        f"Run {job.status.task_name} is gone and nobody saw how it ended. Look at the destination, "
+        f"Run {job.status.task_name} is gone, and how it ended is unknown. Check the destination, "
         "then create a new Job to run it again."
     )
     return job.status.model_copy(
@@ -195,8 +195,8 @@ def faulty_pipeline(pipeline: Pipeline, fault: Fault, now: datetime) -> Pipeline
     """Return the status of a Pipeline on which the operator fails: its schedule stands still, its Jobs go on."""
     condition = _conditions_of(pipeline, now)
     message = (
-        f"The operator fails on this Pipeline ({fault.words}). Its schedule stands still; Jobs made by hand still run. "
-        "Change the Pipeline, and report this: it is a bug in the operator."
+        f"The operator cannot handle this Pipeline ({fault.words}). Its schedule is paused; Jobs created by hand still "
+        "run. This is a bug in the operator; please report it, and change the Pipeline to have it tried again."
     )
     current = [
         condition(conditions.READY, Verdict.FALSE, Reason.OPERATOR_ERROR, message),

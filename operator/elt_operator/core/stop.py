@@ -35,7 +35,7 @@ def never_started(situation: Situation, run: Run, _job: Job | None) -> Stop | No
         return None
     held_up = delay.delay(situation, run)
     reason = held_up.reason if held_up and held_up.reason in _CAUSES else Reason.START_ERROR
-    words = held_up.message if held_up else "Nobody says why."
+    words = held_up.message if held_up else "Kubernetes gave no reason; check `kubectl get events`."
     limit = f"pendingTimeoutSeconds of the Pipeline: {run.pending_timeout_seconds}"
     return Stop(reason, f"The run did not start in time ({limit}). {words}")
 
@@ -48,7 +48,7 @@ def told_otherwise(situation: Situation, run: Run, job: Job | None) -> Stop | No
     told = situation.live_jobs.get(run.job_uid)
     if job or not (told and told.ended):
         return None
-    return Stop(Reason.STOPPED, f"Job {told.name} had ended already ({told.status.phase})")
+    return Stop(Reason.STOPPED, f"Job {told.name} had already ended ({told.status.phase})")
 
 
 def outlived(situation: Situation, run: Run, job: Job | None) -> Stop | None:
@@ -58,9 +58,10 @@ def outlived(situation: Situation, run: Run, job: Job | None) -> Stop | None:
         return None
     ended = f"Job {told.name} has ended ({told.status.phase})"
     if others := [name for pod in pods for name in pod.kept_alive_by]:
-        return Stop(Reason.STOPPED, f"{ended}; container {' and '.join(others)}, which is not the run's, went on")
+        named = " and ".join(others)
+        return Stop(Reason.STOPPED, f"{ended}; container {named}, which is not part of the run, kept running")
     if outcome.may_go_on(run, pods):
-        return Stop(Reason.STOPPED, f"{ended}; its pod failed by a container that is not the run's")
+        return Stop(Reason.STOPPED, f"{ended}; a container that is not part of the run made its pod fail")
     return None
 
 

@@ -60,6 +60,15 @@ _WORDS: Final = """
 _KNOWN: Final = frozenset(_WORDS.split())
 """What runtimes say whatever the values are."""
 
+_HOOK_BY_KIND: Final = re.compile(r"(Exec|HTTP|Sleep) lifecycle hook \(")
+_HOOK_BY_NAME: Final = re.compile(r"(PostStart|PreStop)Hook failed(?: in container ([a-z0-9-]{1,63}))?")
+_CALLED: Final = {"PostStart": "postStart", "PreStop": "preStop"}
+_PART_OF_A_HOOK: Final = {"Exec": "command", "HTTP": "HTTP request", "Sleep": "sleep"}
+_HOOK_REASON: Final = re.compile(r"Failed(PostStart|PreStop)Hook")
+_FIELD_OF_A_CONTAINER: Final = re.compile(
+    r"spec\.(?:containers|initContainers|ephemeralContainers)\{([a-z0-9-]{1,63})\}"
+)
+
 _BY_A_LOGGER: Final = re.compile(r'time="[^"]{0,64}" level=\w{1,16} msg="((?:[^"\\]|\\.)*)"?\s*')
 _ASSIGNED: Final = re.compile(r"=(?=\S)")
 _PARTS: Final = "\"'`,;()[]{}=<>"
@@ -106,6 +115,31 @@ def _only_known_words(message: str, written: AbstractSet[str]) -> str:
     return found + '"' if found.count('"') % 2 else found
 
 
+def of_an_event(reason: str, field_path: str, message: str) -> str:
+    """Return the message of a kubelet's event; about a lifecycle hook it names hook and container, and nothing else.
+
+    Older kubelets quote the hook's command and its output there, newer ones do not even name the container.
+    """
+    hook, container = _HOOK_REASON.fullmatch(reason), _FIELD_OF_A_CONTAINER.fullmatch(field_path)
+    if not hook:
+        return message
+    return f"{hook[1]}Hook failed{f' in container {container[1]}' if container else ''}"
+
+
+def _about_a_hook(message: str) -> str:
+    """Return in our words what a kubelet says of a lifecycle hook that failed; empty: it is about something else.
+
+    The kubelet quotes the hook's command and output, which may hold any value (pkg/kubelet/lifecycle/handlers.go).
+    """
+    if named := _HOOK_BY_NAME.fullmatch(message):
+        hook, whose = _CALLED[named[1]], f"container {named[2]}" if named[2] else "a container"
+        return f"the {hook} hook of {whose} failed; check lifecycle.{hook} in the pod's spec"
+    if found := _HOOK_BY_KIND.match(message):
+        part = _PART_OF_A_HOOK[found[1]]
+        return f"the {part} of a lifecycle hook failed; check the container's lifecycle in the pod's spec"
+    return ""
+
+
 def without_values(message: str, written: AbstractSet[str] = frozenset(), *, of_a_runtime: bool = False) -> str:
     """Return what a runtime or kubelet says about a container, without values that only it knows.
 
@@ -113,6 +147,8 @@ def without_values(message: str, written: AbstractSet[str] = frozenset(), *, of_
     about a process, only words stay that runtimes always use, and ``written``, what stands in the pod's own manifest.
     ``of_a_runtime`` says that the message is, whatever its words are.
     """
+    if hook := _about_a_hook(message):
+        return hook
     if _OF_KUBERNETES.match(message):
         return message[:_CHARACTERS]
     if not of_a_runtime and not _ABOUT_A_PROCESS.search(message[:_CHARACTERS]):

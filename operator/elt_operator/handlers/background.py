@@ -59,7 +59,7 @@ class Background:
         words = f"{type(error).__name__}: {error}"[:300] if error else "it just ended"
         self._ended[task.get_name()] = words
         logger.error(
-            "the background task %r has ended, so the operator has to be restarted: %s",
+            "the background task %r has ended, so the operator must be restarted: %s",
             task.get_name(),
             words,
             exc_info=error,

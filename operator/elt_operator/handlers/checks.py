@@ -45,14 +45,14 @@ def of(
 
     def lease_looked_at() -> str:
         age = time.monotonic() - lease.tried_at if lease and not served.wrong else 0.0
-        return f"the Lease was last looked at {age:.0f} s ago" if age > _LONGEST_WITHOUT_LEASE_LOOK else ""
+        return f"the Lease was last checked {age:.0f} s ago" if age > _LONGEST_WITHOUT_LEASE_LOOK else ""
 
     def synced() -> str:
         if audit.finished_at is None:
-            return "not everything is listed yet"
+            return "the first listing of all objects has not finished"
         if audit.places.left_out:
             return left_out_in_words(audit.places)
-        return "" if audit.watching.is_set() else "not all watches run yet"
+        return "" if audit.watching.is_set() else "not all watches are running yet"
 
     live = {"tasks": background.check, "watches": watches_alive, "audit": audited, "lease": lease_looked_at}
     return live, {"resource types": served.check, "caches": synced}
@@ -63,7 +63,7 @@ def left_out_in_words(places: Places) -> str:
     left_out = places.left_out
     told = "; ".join(f"{place.name} ({place.left_out})" for place in left_out[:_PLACES_TOLD])
     more = f" and {len(left_out) - _PLACES_TOLD} more" if len(left_out) > _PLACES_TOLD else ""
-    words = f"left out, since it cannot be read: {told}{more}"
+    words = f"left out because it cannot be read: {told}{more}"
     if any(place.is_served for place in places.all):
         return Note(words)
-    return words if len(left_out) == len(places.all) else f"not all watches run yet; {words}"
+    return words if len(left_out) == len(places.all) else f"not all watches are running yet; {words}"

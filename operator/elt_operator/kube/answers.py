@@ -121,7 +121,7 @@ def redirected(code: int, location: str) -> Redirected:
 
 def _unreadable(what: str, answer: bytes | bytearray) -> Unreadable:
     beginning = printable(answer[: 4 * _BEGINNING_CHARACTERS].decode(errors="replace"), _BEGINNING_CHARACTERS)
-    return Unreadable(200, "Unreadable", f"the API server answered something that is {what}: {beginning}")
+    return Unreadable(200, "Unreadable", f"the API server sent an answer that is {what}: {beginning}")
 
 
 def json_object(answer: bytes | bytearray) -> dict[str, Any]:
@@ -175,5 +175,5 @@ def watch_event(line: bytes | bytearray) -> dict[str, Any]:
         code = foreign.integer(status.get("code"))
         raise _error_of(code if 0 < code <= _LARGEST_CODE else 0, status, "the watch ended without a reason")
     if not isinstance(kind, str) or not isinstance(told, dict):
-        raise _unreadable("no event of a watch", line)
+        raise _unreadable("not an event of a watch", line)
     return event

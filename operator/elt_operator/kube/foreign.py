@@ -52,6 +52,12 @@ def integer(value: Any, otherwise: int = 0) -> int:
     return value if -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER else otherwise
 
 
+def integers(value: Any) -> list[int]:
+    """Return the integers of a list, of its first thousand items; empty where ``value`` is none."""
+    found = value[:_ITEMS] if isinstance(value, list) else []
+    return [item for item in found if isinstance(item, int) and not isinstance(item, bool)]
+
+
 def number(value: Any, largest: int = 10**_NUMBER_DIGITS - 1) -> int | None:
     """Return the number that a text holds, from 0 to ``largest``; ``None`` for anything else."""
     if not isinstance(value, str) or not 0 < len(value) <= _NUMBER_DIGITS or not (value.isascii() and value.isdigit()):

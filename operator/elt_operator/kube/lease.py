@@ -88,7 +88,7 @@ class Lease:
         if self._told:
             logger.info("%s holds the Lease now", self._identity)
         else:
-            logger.warning("the Lease is lost, and held by %s; standing by", self.holder or "nobody")
+            logger.warning("lost the Lease, which %s holds now; standing by", self.holder or "nobody")
 
     async def _try(self) -> None:
         """Renew it, or take it if it is free."""

@@ -29,20 +29,20 @@ class Metrics:
         )
         self.run_duration = Histogram(
             "elt_operator_run_duration_seconds",
-            "From the run's creation to its end",
+            "Time from the run's creation to its end",
             ["phase"],
             buckets=_RUN_BUCKETS,
             registry=registry,
         )
         self.queue_wait = Histogram(
             "elt_operator_queue_wait_seconds",
-            "From a Job's creation to its run's",
+            "Time from a Job's creation to its run's creation",
             buckets=_WAIT_BUCKETS,
             registry=registry,
         )
         self.reconcile = Histogram(
             "elt_operator_reconcile_seconds",
-            "One look at one Pipeline",
+            "Duration of one reconciliation of one Pipeline",
             buckets=_RECONCILE_BUCKETS,
             registry=registry,
         )
@@ -50,15 +50,15 @@ class Metrics:
             "elt_operator_api_requests", "Requests to the API server", ["verb", "code"], registry=registry
         )
         self.watch_restarts = Counter(
-            "elt_operator_watch_restarts", "Watches that had to list anew", ["kind"], registry=registry
+            "elt_operator_watch_restarts", "Watches that had to start over with a new list", ["kind"], registry=registry
         )
         self.slots_skipped = Counter(
-            "elt_operator_slots_skipped", "Times of schedules that became no Job", registry=registry
+            "elt_operator_slots_skipped", "Scheduled times that did not become a Job", registry=registry
         )
-        self.bugs = Counter("elt_operator_bugs", "Failures that are faults of the operator", registry=registry)
+        self.bugs = Counter("elt_operator_bugs", "Failures caused by bugs in the operator", registry=registry)
         self.unreadable_objects = Counter(
             "elt_operator_unreadable_objects",
-            "Objects that were skipped: they cannot be read",
+            "Objects that were skipped because they cannot be read",
             ["kind"],
             registry=registry,
         )
@@ -106,14 +106,16 @@ class State:
         for labels, count in counted.items():
             jobs.add_metric(labels, count)
         yield jobs
-        yield GaugeMetricFamily("elt_operator_leader", "1 where this replica acts", value=float(self._leads()))
         yield GaugeMetricFamily(
-            "elt_operator_queue_depth", "Pipelines that wait to be looked at", value=self._queue.depth
+            "elt_operator_leader", "1 if this replica is the active one", value=float(self._leads())
+        )
+        yield GaugeMetricFamily(
+            "elt_operator_queue_depth", "Pipelines that are waiting to be reconciled", value=self._queue.depth
         )
         oldest = self._queue.waiting_since
         waited = time.monotonic() - oldest if oldest is not None else 0.0
         yield GaugeMetricFamily(
-            "elt_operator_queue_oldest_seconds", "How long the first of them has waited", value=waited
+            "elt_operator_queue_oldest_seconds", "How long the oldest of them has been waiting", value=waited
         )
         yield self._served()
         if self._pipelines:
@@ -121,7 +123,9 @@ class State:
 
     def _served(self) -> Metric:
         family = GaugeMetricFamily(
-            "elt_operator_namespace_served", "1 for a namespace that is looked after (*: all)", labels=["namespace"]
+            "elt_operator_namespace_served",
+            "1 if the operator can work in the namespace (*: all)",
+            labels=["namespace"],
         )
         for place in self._places.all:
             family.add_metric([place.namespace or "*"], float(place.is_served))

@@ -53,7 +53,7 @@ class Place:
             )
         )
         return (
-            f"{who} cannot be read, so the operator starts and ends no Jobs there until it can. "
+            f"{who} cannot be read, so the operator neither starts nor ends Jobs there until it can. "
             f"Check the operator's {roles}{instead}. The API server answered: {self.left_out}"
         )
 

@@ -193,14 +193,22 @@ class Reconciler:
         self.cache.faults[failed.uid] = fault
         self.queue.failed(key)
         cause = failed.__cause__
-        if isinstance(cause, Refused):
-            logger.error("%s: Kubernetes refuses a status (try %d): %s", key, fault.times, failed)
+        found = self.cache.jobs.get(failed.uid) or self.cache.pipelines.get(failed.uid)
+        what = f"{type(found).__name__} {_name(found)}" if found else "an object that is gone"
+        refused = isinstance(cause, Refused)
+        if fault.times == 1 and refused:
+            logger.error("%s: Kubernetes rejects the status of %s: %s (trying again)", key, what, failed)
         elif fault.times == 1:
             self.metrics.bugs.inc()
             logger.error("%s: this is a bug in the operator: %s", key, failed, exc_info=cause)
         if fault.times == faults.LEFT_OUT_AFTER:
-            message = f"The operator cannot write the status: {failed}. It leaves the object out; others go on."
-            if found := self.cache.jobs.get(failed.uid) or self.cache.pipelines.get(failed.uid):
+            why = f"Kubernetes rejects its status: {failed}" if refused else str(failed)
+            message = (
+                f"The operator sets {what} aside: {why}. "
+                "It tries again in a few minutes, or when the object changes. All other objects are unaffected."
+            )
+            logger.error("%s: %s", key, message)
+            if found:
                 with suppress(NotLeading):  # who leads now finds out by itself
                     await self._tell(found, [Event("Warning", Reason.OPERATOR_ERROR, message)])
 
@@ -347,7 +355,7 @@ class Reconciler:
             self.cache.runs.take(body)
         else:
             self.cache.taken_numbers.setdefault(key, set()).add(number)
-            message = f"Batch Job {name} is not the operator's; its number is skipped."
+            message = f"Batch Job {name} does not belong to the operator; its run number is skipped."
             logger.warning("%s: %s", key, message)
             for pipeline in self.cache.pipelines.of(key):
                 await self._tell(pipeline, [Event("Warning", Reason.NAME_CONFLICT, message)])
@@ -402,6 +410,10 @@ def _deleted(action: DeleteRun | DeleteJob | DeleteSlot) -> Run | FinishedJob | 
             return finished
         case DeleteSlot(slot=slot):
             return slot
+
+
+def _name(found: Job | Pipeline) -> str:
+    return found.name if isinstance(found, Job) else found.key.pipeline
 
 
 def _whose(action: Action) -> Job | Pipeline | None:

@@ -52,7 +52,7 @@ class Reflector:
     async def run(self) -> None:
         """List, and watch from there; list again only when the API server remembers too little to go on."""
         pauses = iter(Patiently())
-        broken = f"the watch on {self.source.path} is broken, going on"
+        broken = f"the watch on {self.source.path} is broken; resuming it"
         while True:
             pause = None
             try:

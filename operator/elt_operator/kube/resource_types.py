@@ -25,7 +25,7 @@ class ResourceTypes:
     """Whether they are served."""
 
     client: Client
-    wrong: str = "the API server was not asked for the resource types yet"
+    wrong: str = "the API server has not been asked for the resource types yet"
     """What is missing, and what to do; empty: nothing."""
 
     def check(self) -> str:
@@ -39,7 +39,7 @@ class ResourceTypes:
             try:
                 missing = await self._unserved(needed)
             except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                self.wrong = f"the API server does not answer: {type(error).__name__}: {error}"
+                self.wrong = f"the API server is not responding: {type(error).__name__}: {error}"
                 logger.warning("waiting: %s", self.wrong)
             else:
                 self.wrong = _words(missing)
@@ -76,7 +76,7 @@ def unserved(needed: Mapping[str, AbstractSet[str]], kinds: Any, document: Any) 
         }
         return [one for plural, wanted in needed.items() for one in _missing(plural, wanted, schemas, served)]
     except (AttributeError, LookupError, TypeError, RecursionError) as error:
-        message = f"what the API server says of its resources cannot be read ({type(error).__name__})"
+        message = f"the API server's list of its resources cannot be read ({type(error).__name__})"
         raise Unreadable(200, "Unreadable", message) from error
 
 
@@ -92,6 +92,6 @@ def _words(missing: list[str]) -> str:
         return ""
     told = ", ".join(missing[:_FIELDS_TOLD]) + (", …" if len(missing) > _FIELDS_TOLD else "")
     return (
-        f"the API server does not serve what this version needs of {names.API_VERSION}: {told}. Renew the "
+        f"the API server does not serve all that this version needs from {names.API_VERSION}: {told}. Update the "
         "CustomResourceDefinitions: `kubectl apply --server-side -f crds/`, or with Helm `crds.enabled=true`"
     )

@@ -67,7 +67,7 @@ def pipeline(body: Body) -> Pipeline | None:
     return Pipeline(
         key=Key(whose.namespace, whose.name),
         uid=whose.uid,
-        generation=foreign.integer(metadata.get("generation")),
+        generation=max(0, foreign.integer(metadata.get("generation"))),
         resource_version=foreign.text(metadata.get("resourceVersion")),
         spec=spec,
         status=_status(PipelineStatus, body),
@@ -104,7 +104,7 @@ def job(body: Body) -> Job | None:
         key=Key(whose.namespace, pipeline_name),
         name=whose.name,
         uid=whose.uid,
-        generation=foreign.integer(metadata.get("generation")),
+        generation=max(0, foreign.integer(metadata.get("generation"))),
         resource_version=foreign.text(metadata.get("resourceVersion")),
         created=_created(body),
         deleting="deletionTimestamp" in metadata,
@@ -303,6 +303,22 @@ def run(body: Body, of: Key | None = None) -> Run | None:
         stopped=_holds(conditions, "Suspended"),
         started=time(status.get("startTime")),
         retries=foreign.integer(spec.get("backoffLimit")),
+        final_exit_codes=_final_exit_codes(spec),
+    )
+
+
+def _final_exit_codes(spec: Body) -> frozenset[int]:
+    """Return the exit codes of our container that fail a batch Job at once, whatever its retries are."""
+    final = [
+        foreign.mapping(rule.get("onExitCodes"))
+        for rule in foreign.items(foreign.part(spec, "podFailurePolicy").get("rules"))
+        if rule.get("action") == "FailJob"
+    ]
+    return frozenset(
+        code
+        for codes in final
+        if codes.get("containerName") == names.CONTAINER and codes.get("operator") == "In"
+        for code in foreign.integers(codes.get("values"))
     )
 
 
@@ -380,7 +396,7 @@ def pod(body: Body, of: Key | None = None) -> Pod | None:
         node=foreign.text(foreign.part(body, "spec").get("nodeName")),
         answers=_answers(conditions.get("Ready", {})),
         deletion_due=deletion_due,
-        others=tuple(_others(status)),
+        others=tuple(_others(status, foreign.part(body, "spec"))),
         interrupted_at=interrupted_at,
         last_change=_last_change(status, conditions, interrupted_at),
     )
@@ -453,8 +469,13 @@ def _started(body: Body, state: Body) -> datetime | None:
     return time(began.get("startedAt")) or _created(body)
 
 
-def _others(status: Body) -> Iterator[OtherContainer]:
+def _others(status: Body, spec: Body) -> Iterator[OtherContainer]:
     """Yield the containers that are not ours: admission webhooks add them to the pods of a mesh, say."""
+    sidecars = {
+        foreign.text(one.get("name"))
+        for one in foreign.items(spec.get("initContainers"))
+        if one.get("restartPolicy") == "Always"
+    }
     for kind, prepares in (("initContainerStatuses", True), ("containerStatuses", False)):
         for container in _container_statuses(status, kind):
             name, state = foreign.text(container.get("name")), foreign.part(container, "state")
@@ -468,6 +489,7 @@ def _others(status: Body) -> Iterator[OtherContainer]:
                     exit_code=foreign.integer(terminated.get("exitCode")) if terminated else None,
                     reason=_said(said, "reason"),
                     message=without_values(_said(said, "message"), of_a_runtime=_said(said, "reason") in _BY_A_RUNTIME),
+                    unready=name in sidecars and "running" in state and container.get("started") is False,
                 )
 
 

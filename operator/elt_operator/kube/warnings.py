@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from elt_operator.core import words
 from elt_operator.errors import OperatorError
 from elt_operator.kube import foreign, paths
 from elt_operator.kube.answers import printable
@@ -79,12 +80,17 @@ def _with_newer(newest: dict[str, _Warning], events: Iterable[Mapping[str, Any]]
     """Return ``newest`` with what ``events`` add to it, of the objects that were warned of last."""
     for event in events:
         uid = foreign.text(foreign.part(event, "involvedObject").get("uid"))
-        told = _Warning(_event_time(event), foreign.text(event.get("message"))[:_MESSAGE_CHARACTERS])
+        told = _Warning(_event_time(event), _message(event)[:_MESSAGE_CHARACTERS])
         if uid and told >= newest.get(uid, told):
             newest[uid] = told
     if len(newest) <= _MOST_OBJECTS:
         return newest
     return dict(sorted(newest.items(), key=lambda one: one[1].time)[-_MOST_OBJECTS:])
+
+
+def _message(event: Mapping[str, Any]) -> str:
+    reason, about = foreign.text(event.get("reason")), foreign.part(event, "involvedObject")
+    return words.of_an_event(reason, foreign.text(about.get("fieldPath")), foreign.text(event.get("message")))
 
 
 def _event_time(event: Mapping[str, Any]) -> str:

@@ -61,7 +61,7 @@ def test_the_end_of_a_job_stays_as_it_was_told(end: str, change: dict[str, Any])
 
     told = complaints({**before, "status": {**before["status"], **change}}, before)
 
-    assert told == ["status: the Job has ended, so its status cannot change any more"]
+    assert told == ["status: the Job has ended, so its status can no longer change"]
 
 
 def test_nothing_of_an_end_can_be_taken_away() -> None:

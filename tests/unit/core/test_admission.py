@@ -25,22 +25,26 @@ EARLIER = a_job("job-1", created=0)
             "spec.image: missing",
             id="a Pipeline that cannot be read",
         ),
-        pytest.param(a_situation(EARLIER, JOB), "until Job job-1", id="an older Job comes first"),
+        pytest.param(a_situation(EARLIER, JOB), "waiting for Job job-1", id="an older Job comes first"),
         pytest.param(
-            a_situation(EARLIER, a_job("job-x", created=5), JOB), "until Job job-x", id="only the one before is named"
+            a_situation(EARLIER, a_job("job-x", created=5), JOB),
+            "waiting for Job job-x",
+            id="only the one before is named",
         ),
         pytest.param(a_situation(JOB, a_job("job-3", created=20)), None, id="a younger Job is no hindrance"),
-        pytest.param(a_situation(JOB, runs=[a_run()]), "until run weather-r1 of deleted Job job-1", id="left-over run"),
+        pytest.param(a_situation(JOB, runs=[a_run()]), "waiting for run weather-r1 of Job job-1", id="left-over run"),
         pytest.param(a_situation(JOB, runs=[a_run(finish=succeeded())]), None, id="run closed as complete"),
         pytest.param(a_situation(JOB, runs=[a_run(finish=failed())]), None, id="run closed as failed"),
         pytest.param(
             a_situation(JOB, runs=[a_run()], pods=[a_pod(ended=an_end(0))]), None, id="run whose pod succeeded"
         ),
         pytest.param(
-            a_situation(JOB, runs=[a_run()], pods=[a_pod(ended=an_end(1))]), "until run", id="run that may be retried"
+            a_situation(JOB, runs=[a_run()], pods=[a_pod(ended=an_end(1))]),
+            "waiting for run",
+            id="run that may be retried",
         ),
-        pytest.param(a_situation(JOB, pods=[a_pod()]), "until pod weather-r1-1", id="pod that outlives its run"),
-        pytest.param(a_situation(JOB, pods=[a_pod(phase="Unknown")]), "until pod", id="pod on a silent node"),
+        pytest.param(a_situation(JOB, pods=[a_pod()]), "waiting for pod weather-r1-1", id="pod that outlives its run"),
+        pytest.param(a_situation(JOB, pods=[a_pod(phase="Unknown")]), "waiting for pod", id="pod on a silent node"),
         pytest.param(
             a_situation(JOB, refusals={JOB.uid: Refusal("exceeded quota", at(40))}),
             "exceeded quota",
@@ -134,7 +138,7 @@ MISSING = replace(a_situation(JOB), pipeline=None, pipeline_missed=at(5))
         ),
         pytest.param(replace(MISSING, now=at(609)), JOB, None, "", id="its Pipeline may still come"),
         pytest.param(
-            replace(MISSING, now=at(610)), JOB, ("ERROR", "PipelineNotFound"), "for 600 seconds",
+            replace(MISSING, now=at(610)), JOB, ("ERROR", "PipelineNotFound"), "within 600 seconds",
             id="its Pipeline never came",
         ),
         pytest.param(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -162,11 +163,19 @@ WRONG = [
     ("0 6 * * \u017fun", None, "use numbers from 0 to 6 or SUN to SAT,"),
     ("\0 6 * * *", None, 'spec.schedule "\\u0000 6 * * *": minute "\\u0000": use numbers from 0 to 59,'),
     ("*/90 * * * *", None, 'minute "*/90": a step of 90 leaves the field (0 to 59), so only minute 0 would match;'),
-    ("5/90 * * * *", None, "so only minute 5 would match; use a step of at most 60, or write 5"),
+    ("5/90 * * * *", None, "so only minute 5 would match; use a step of at most 54, or write 5"),
+    ("*/99 * * * *", None, "so only minute 0 would match; use a step of at most 59, or write 0"),
+    ("0/61 * * * *", None, "so only minute 0 would match; use a step of at most 59, or write 0"),
+    ("5-10/99 * * * *", None, "so only minute 5 would match; use a step of at most 5, or write 5"),
+    ("1,5-10/99 * * * *", None, "so only minute 5 would match; use a step of at most 5, or write 5"),
+    ("59/99 * * * *", None, "so only minute 59 would match; write 59"),
+    ("7-7/99 * * * *", None, "so only minute 7 would match; write 7"),
+    ("0 */99 * * *", None, "so only hour 0 would match; use a step of at most 23, or write 0"),
     ("0 9-17/36 * * *", None, 'hour "9-17/36": a step of 36 leaves the field (0 to 23), so only hour 9 would match;'),
-    ("0 0 */32 * *", None, "so only day-of-month 1 would match; use a step of at most 31, or write 1"),
-    ("0 0 1 */18 *", None, "so only month 1 would match; use a step of at most 12, or write 1"),
-    ("0 0 * * */14", None, "so only day-of-week 0 would match; use a step of at most 7, or write 0"),
+    ("0 0 */32 * *", None, "so only day-of-month 1 would match; use a step of at most 30, or write 1"),
+    ("0 0 1 */18 *", None, "so only month 1 would match; use a step of at most 11, or write 1"),
+    ("0 0 * * */14", None, "so only day-of-week 0 would match; use a step of at most 6, or write 0"),
+    ("0 0 * * MON-FRI/14", None, "so only day-of-week 1 would match; use a step of at most 4, or write 1"),
     ("$(date) * * * *", None, 'minute "$(DATE)": use numbers from 0 to 59,'),
     ("0 6 * * *", "Europe/Lodnon", 'spec.timeZone "Europe/Lodnon": there is no such IANA time zone; did you mean'),
     ("0 6 * * *", "Europe/Lodnon", "did you mean Europe/London?"),
@@ -246,6 +255,34 @@ def test_what_cron_cannot_say_is_told_as_such(every: str, nearest: str) -> None:
 @pytest.mark.parametrize("step", ["*/45 * * * *", "*/60 * * * *", "0 */24 * * *", "0-30/45 * * * *", "0 0 * * */7"])
 def test_a_step_that_does_not_divide_its_field_evenly_is_cron_all_the_same(step: str) -> None:
     assert cron.parse(step, None).expression == step
+
+
+@settings(max_examples=100, deadline=None)
+@given(place=st.integers(0, 4), step=st.integers(1, 999), first=st.integers(0, 59), last=st.integers(0, 59) | st.none())
+def test_a_step_that_is_advised_is_accepted_and_matches_more_than_once(
+    place: int, step: int, first: int, last: int | None
+) -> None:
+    def with_step(number: int) -> str:
+        fields = ["0", "0", "*", "*", "*"]
+        fields[place] = f"{first}{'' if last is None else f'-{last}'}/{number}"
+        return " ".join(fields)
+
+    def problem(number: int) -> str:
+        try:
+            cron.parse(with_step(number), None)
+        except InvalidScheduleError as error:
+            return str(error)
+        return ""
+
+    advised = re.search("use a step of at most ([0-9]+)", problem(step))
+    if not advised:
+        return
+    longest = int(advised[1])
+    numbers = cron._for_search(with_step(longest)).split()[place].split(",")
+
+    assert not problem(longest)
+    assert len(numbers) > 1 or longest == 1
+    assert len(cron._for_search(with_step(longest + 1)).split()[place].split(",")) == 1
 
 
 def fires(schedule: str, count: int = 4) -> str:

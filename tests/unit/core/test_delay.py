@@ -12,6 +12,9 @@ from elt_operator.core.situation import Pod, Situation, Warnings
 RUN = a_run(created=0, retries=1)
 
 
+UNREADY = another(prepares=True, unready=True)
+
+
 def waiting(**state: Any) -> Pod:
     return a_pod(phase="Pending", **{"created": RUN.created, **state})
 
@@ -28,10 +31,13 @@ PULL = 'failed to pull and unpack image "x": not found'
     ("situation", "reason", "words"),
     [
         pytest.param(seen(a_pod()), None, "", id="started"),
+        pytest.param(
+            seen(a_pod(), waiting(number=2, unschedulable="0/3 nodes")), None, "", id="started, and a pod beside it"
+        ),
         pytest.param(seen(a_pod(ended=an_end(1)), now=22), None, "", id="ended"),
         pytest.param(seen(a_pod(ended=an_end(7)), now=25), "Starting", "exit code 7; the next", id="between attempts"),
         pytest.param(seen(waiting(), now=4), None, "", id="not late yet"),
-        pytest.param(seen(), "Starting", "not there yet", id="no pod"),
+        pytest.param(seen(), "Starting", "has not been created yet", id="no pod"),
         pytest.param(seen(now=29), None, "", id="no pod, and no sign of trouble"),
         pytest.param(seen(waiting(), now=29), None, "", id="slow, and no sign of trouble"),
         pytest.param(seen(waiting(), now=6, warning="a warning"), "Starting", "a warning", id="a sign of trouble"),
@@ -52,6 +58,11 @@ PULL = 'failed to pull and unpack image "x": not found'
             "Starting", "MountVolume.SetUp failed", id="no volume",
         ),
         pytest.param(seen(waiting()), "Starting", "is being started on its node.", id="just slow"),
+        pytest.param(seen(waiting(others=[UNREADY]), now=29), None, "", id="a slow sidecar"),
+        pytest.param(
+            seen(waiting(others=[UNREADY])),
+            "StartError", "sidecar proxy is running, but its startup probe has not", id="one that is too slow",
+        ),
         pytest.param(
             seen(waiting(others=[another("vault", prepares=True, running=False, reason="CrashLoopBackOff")])),
             "StartError", "init container vault is not done: CrashLoopBackOff", id="what others added is in the way",

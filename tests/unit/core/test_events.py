@@ -58,4 +58,4 @@ def test_an_event_tells_of(before: JobStatus, written: JobStatus, told: list[tup
 def test_an_attempt_is_told_with_its_pod_and_its_signal() -> None:
     (event,) = about(JOB, tried(FIRST))
 
-    assert event.message == "Attempt 1 (pod weather-r1-a) ended with exit code 143 (SIGTERM); a new one follows."
+    assert event.message == "Attempt 1 (pod weather-r1-a) ended with exit code 143 (SIGTERM); another attempt follows."

@@ -61,7 +61,7 @@ LOG = PodLog("starting\nsource went away after 12000 records\n")
             id="failed, pod gone",
         ),
         pytest.param(
-            Evidence(a_run(), []), "UNKNOWN", "ResultLost", None, "nothing is left", id="nothing is known"
+            Evidence(a_run(), []), "UNKNOWN", "ResultLost", None, "how it ended is unknown", id="nothing is known"
         ),
         pytest.param(
             Evidence(a_run(finish=failed()), [a_pod(ended=an_end(0), phase="Failed", others=[another(exit_code=1)])]),
@@ -69,7 +69,7 @@ LOG = PodLog("starting\nsource went away after 12000 records\n")
         ),
         pytest.param(
             Evidence(a_run(), [a_pod(ended=an_end(0), phase="Running", others=[another()])]),
-            "COMPLETE", "Completed", 0, "Container proxy, which is not the run's", id="only what others added goes on",
+            "COMPLETE", "Completed", 0, "Container proxy, which is not part of", id="only what others added goes on",
         ),
         pytest.param(
             Evidence(a_run(), [a_pod(ended=an_end(3), phase="Running", others=[another()])], LOG),
@@ -149,6 +149,14 @@ def test_a_container_of_others_that_cannot_be_started_does_not_keep_the_run_from
     assert not is_over(a_run(), [a_pod(phase="Pending", others=[waiting])])
 
 
+def test_after_an_exit_code_that_is_final_no_container_of_others_is_waited_for() -> None:
+    run = a_run(retries=2, final_exit_codes={4, 5})
+
+    assert is_over(run, [a_pod(ended=an_end(4), others=[another()])])
+    assert not is_over(run, [a_pod(ended=an_end(3), others=[another()])])
+    assert not is_over(run, [a_pod(ended=an_end(4), others=[another()], interrupted_at=at(0))])
+
+
 def test_of_many_attempts_the_first_are_told_no_more_for_good() -> None:
     pods = [a_pod(ended=an_end(1), number=number) for number in range(1, 71)]
 
@@ -188,7 +196,7 @@ LOADED = PodLog("loaded page 3 of 90\n")
             "The cluster ended pod", id="evicted",
         ),
         pytest.param(Evidence(a_run(gone=True), [], LOADED), "Somebody deleted batch Job", id="run deleted"),
-        pytest.param(Evidence(a_run(), []), "The run is over and nothing is left", id="lost"),
+        pytest.param(Evidence(a_run(), []), "The run is over, and how it ended is unknown", id="lost"),
     ],
 )  # fmt: skip
 def test_the_error_message_follows_the_verdict(evidence: Evidence, expected: str | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from builders import a_cron_job, a_pipeline, a_situation, a_slot, at
 from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.api.reasons import Reason
-from elt_operator.core import questions, schedule
+from elt_operator.core import cron, questions, schedule
 from elt_operator.core.plan import Plan, WritePipelineStatus, plan
 from elt_operator.core.situation import CronJob, Pipeline, Refusal, Situation, Warnings
 
@@ -177,7 +177,7 @@ def test_a_cron_job_that_was_refused_is_tried_again_later() -> None:
 
 
 RENAMED = a_pipeline(schedule="*/5 * * * *", generation=2)
-NONSENSE = PipelineStatus(observed_generation=1, next_schedule_time=datetime.min.replace(tzinfo=UTC))
+NONSENSE = PipelineStatus(observed_generation=1, next_schedule_time=cron.EARLIEST)
 PROMISED = PipelineStatus(observed_generation=1, next_schedule_time=at(600))
 
 
@@ -239,7 +239,8 @@ REFUSED = Refusal("exceeded quota: count/cronjobs.batch", at(60))
         pytest.param(
             a_situation(pipeline=EVERY_TEN, cron_job=a_cron_job(owner_uid="")),
             Reason.NAME_CONFLICT,
-            "There is a CronJob weather that is not the operator's. Rename or delete it, or the Pipeline.",
+            "CronJob weather already exists and does not belong to the operator. "
+            "Delete it, or give the Pipeline another name.",
             id="a stranger's CronJob",
         ),
         pytest.param(
@@ -351,7 +352,7 @@ def test_a_time_without_a_slot_is_overdue(situation: Situation, time: datetime |
             QUOTA,
             'Kubernetes cannot create the Job scheduled for 2026-01-05T06:10:00Z: jobs.batch "weather-29468280" is '
             "forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: "
-            "count/jobs.batch=1. The schedule goes on by itself once this is fixed.",
+            "count/jobs.batch=1. The schedule resumes by itself once this is fixed.",
             id="a quota",
         ),
         pytest.param(

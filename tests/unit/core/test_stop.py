@@ -62,7 +62,7 @@ def seen(*pods: Pod, now: float = 700, run: Run = RUN, warning: str = "") -> Sit
         ),
         pytest.param(
             replace(seen(a_pod()), jobs=[], live_jobs={JOB.uid: replace(JOB, status=JobStatus(phase=Phase.STOPPED))}),
-            None, "Stopped", "had ended already (STOPPED)", id="its Job has ended without it",
+            None, "Stopped", "had already ended (STOPPED)", id="its Job has ended without it",
         ),
         pytest.param(replace(seen(a_pod()), jobs=[], live_jobs={JOB.uid: None}), None, None, "", id="its Job is gone"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_operator.core.words import shortened, without_values
+from elt_operator.core.words import of_an_event, shortened, without_values
 
 CANARY = "canary-4711"
 WRITTEN = frozenset({"elt", "bashh", "/opt/load", "weather-r1-x", "STORE"})
@@ -108,6 +108,52 @@ def test_no_part_of_a_value_is_repeated(said: str, value: str) -> None:
         told = without_values(message, WRITTEN)
         assert "canary" not in told
         assert "4711" not in told
+
+
+EXEC_HOOK = (
+    'Exec lifecycle hook ([/bin/sh -c curl -H "X: {0}" localhost]) for Container "istio-proxy" in Pod '
+    '"weather-r1-x_shop(4b37)" failed - error: command \'/bin/sh -c {0}\' exited with 7: , message: "{0}"'
+)
+HTTP_HOOK = 'HTTP lifecycle hook (/{}) for Container "istio-proxy" in Pod "weather-r1-x_shop(4b37)" failed - error: EOF'
+SLEEP_HOOK = 'Sleep lifecycle hook (5) for Container "x" in Pod "weather-r1-x_shop(4b37)" failed - error: canceled'
+OF_A_HOOK = "the {} of a lifecycle hook failed; check the container's lifecycle in the pod's spec"
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        pytest.param(EXEC_HOOK.format(CANARY), OF_A_HOOK.format("command"), id="a command"),
+        pytest.param(HTTP_HOOK.format(CANARY), OF_A_HOOK.format("HTTP request"), id="an HTTP request"),
+        pytest.param(SLEEP_HOOK, OF_A_HOOK.format("sleep"), id="a sleep"),
+        pytest.param(
+            "PostStartHook failed",
+            "the postStart hook of a container failed; check lifecycle.postStart in the pod's spec",
+            id="an event",
+        ),
+        pytest.param(
+            of_an_event("FailedPostStartHook", "spec.containers{istio-proxy}", "PostStartHook failed"),
+            "the postStart hook of container istio-proxy failed; check lifecycle.postStart in the pod's spec",
+            id="an event that names the container",
+        ),
+        pytest.param(
+            of_an_event("FailedPreStopHook", "spec.initContainers{agent}", EXEC_HOOK.format(CANARY)),
+            "the preStop hook of container agent failed; check lifecycle.preStop in the pod's spec",
+            id="an event of an older kubelet",
+        ),
+        pytest.param(
+            of_an_event("FailedPostStartHook", "spec.containers{" + CANARY + " x}", EXEC_HOOK.format(CANARY)),
+            "the postStart hook of a container failed; check lifecycle.postStart in the pod's spec",
+            id="an event that names no container",
+        ),
+    ],
+)
+@pytest.mark.parametrize("of_a_runtime", [False, True])
+def test_a_hook_that_failed_is_told_in_a_sentence_without_values(message: str, told: str, of_a_runtime: bool) -> None:
+    assert without_values(message, WRITTEN, of_a_runtime=of_a_runtime) == told
+
+
+def test_an_event_about_anything_else_keeps_its_message() -> None:
+    assert of_an_event("FailedMount", "", "MountVolume.SetUp failed") == "MountVolume.SetUp failed"
 
 
 def test_what_a_runtime_says_has_no_other_words_than_its_own() -> None:

@@ -18,7 +18,7 @@ from elt_operator.kube.places import Places
 from elt_operator.settings import Settings
 
 FORBIDDEN = Forbidden(403, "Forbidden", "pods is forbidden")
-LEFT_OUT = "left out, since it cannot be read: "
+LEFT_OUT = "left out because it cannot be read: "
 
 
 class Served:
@@ -61,18 +61,18 @@ async def world() -> AsyncIterator[World]:
 
 async def test_it_is_ready_once_all_watches_run(world: World) -> None:
     world.audit.finished_at = None
-    assert world.ready["caches"]() == "not everything is listed yet"
+    assert world.ready["caches"]() == "the first listing of all objects has not finished"
     world.audit.finished_at = time.monotonic()
 
     world.begin("a")
-    assert world.ready["caches"]() == "not all watches run yet"
+    assert world.ready["caches"]() == "not all watches are running yet"
     world.begin("b")
     assert world.ready["caches"]() == ""
 
 
 async def test_it_is_ready_with_one_namespace_and_says_what_is_left_out(world: World) -> None:
     world.leave_out("b")
-    assert world.ready["caches"]() == f"not all watches run yet; {LEFT_OUT}b (403 Forbidden: pods is forbidden)"
+    assert world.ready["caches"]() == f"not all watches are running yet; {LEFT_OUT}b (403 Forbidden: pods is forbidden)"
 
     world.begin("a")
 

@@ -51,7 +51,10 @@ async def url() -> AsyncIterator[str]:
     metrics.jobs_ended.labels("ERROR", "OutOfMemory").inc()
     metrics.count_unreadable("pods")
     live = {"watches": lambda: "", "lease": lambda: ""}
-    ready = {"resource types": lambda: web.Note("left out: b"), "caches": lambda: "not everything is listed yet"}
+    ready = {
+        "resource types": lambda: web.Note("left out: b"),
+        "caches": lambda: "the first listing of all objects has not finished",
+    }
     async with Background() as tasks, web.serving(port, tasks, live=live, ready=ready, metrics=metrics.text):
         yield f"http://127.0.0.1:{port}"
 
@@ -65,7 +68,7 @@ async def test_alive_but_not_ready(url: str) -> None:
     assert await get(f"{url}/livez") == (200, "[+] event loop: ok\n[+] watches: ok\n[+] lease: ok\n")
     assert await get(f"{url}/readyz") == (
         500,
-        "[+] resource types: ok; left out: b\n[-] caches: not everything is listed yet\n",
+        "[+] resource types: ok; left out: b\n[-] caches: the first listing of all objects has not finished\n",
     )
 
 

@@ -102,7 +102,7 @@ def test_an_error_can_be_made_of_any_bytes(code: int, answer: bytes) -> None:
 @pytest.mark.parametrize("read", [answers.json_object, answers.page, answers.watch_event])
 @pytest.mark.parametrize("answer", [b"", b"null", b"[]", b"7", b"<html>", b"{", b"\xff\xfe", b'{"a": 1}garbage'])
 def test_a_good_answer_that_is_no_object_is_an_error(read: Callable[[bytes], object], answer: bytes) -> None:
-    with pytest.raises(Unreadable, match=r"the API server answered something that is not (JSON|an object): "):
+    with pytest.raises(Unreadable, match=r"the API server sent an answer that is not (JSON|an object): "):
         read(answer)
 
 
@@ -110,7 +110,7 @@ def test_of_what_cannot_be_read_the_beginning_is_told() -> None:
     with pytest.raises(Unreadable) as caught:
         answers.json_object(b"<html>\x1b[31m" + b"x" * 1000)
 
-    assert caught.value.message == f"the API server answered something that is not JSON: <html>{'x' * 193}…"
+    assert caught.value.message == f"the API server sent an answer that is not JSON: <html>{'x' * 193}…"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_list_without_its_parts_is_an_error(body: Any) -> None:
     ],
 )
 def test_an_event_without_its_parts_is_an_error(event: Any) -> None:
-    with pytest.raises(Unreadable, match="no event of a watch"):
+    with pytest.raises(Unreadable, match="not an event of a watch"):
         answers.watch_event(orjson.dumps(event))
 
 

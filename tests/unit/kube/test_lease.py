@@ -148,7 +148,7 @@ async def test_a_loss_is_told_though_it_came_while_frozen(world: World, caplog: 
     await world.tick(first)
     first._tell()
 
-    assert "the Lease is lost, and held by second; standing by" in caplog.text
+    assert "lost the Lease, which second holds now; standing by" in caplog.text
 
 
 async def test_who_does_not_hold_it_gives_up_nothing(world: World) -> None:

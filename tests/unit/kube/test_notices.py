@@ -54,9 +54,9 @@ async def test_a_namespace_that_is_left_out_is_told_once_each_time() -> None:
         "NamespaceLeftOut",
     )
     assert event.message == (
-        "Namespace b cannot be read, so the operator starts and ends no Jobs there until it can. Check the operator's "
-        "Role and RoleBinding there, or remove the namespace from its settings. The API server answered: 403 "
-        "Forbidden: pods is forbidden"
+        "Namespace b cannot be read, so the operator neither starts nor ends Jobs there until it can. Check the "
+        "operator's Role and RoleBinding there, or remove the namespace from its settings. The API server answered: "
+        "403 Forbidden: pods is forbidden"
     )
     assert again == world.posted[0]
 

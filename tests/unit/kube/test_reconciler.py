@@ -176,6 +176,29 @@ async def test_a_job_whose_status_is_refused_is_left_out_with_an_event_and_the_n
     assert world.cluster.runs_created[bad] == 1
 
 
+@pytest.mark.parametrize("name", ["job-1", KEY.pipeline])
+async def test_a_status_that_is_refused_is_logged_once_and_once_more_when_it_is_set_aside(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    world.cluster.refused_statuses.add(name)
+    for _ in range(12):
+        if name != "job-1":
+            world.queue = WorkQueue()  # nothing else waits
+        await world.look()
+        for run in world.cluster.all("runs"):
+            complete = {"type": "Complete", "status": "True", "lastTransitionTime": at(50).isoformat()}
+            world.cluster.store("runs", {**run, "status": {"conditions": [complete]}})
+
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    kind = "Job" if name == "job-1" else "Pipeline"
+    assert len(errors) == 2
+    assert f"Kubernetes rejects the status of {kind} {name}: " in errors[0]
+    assert errors[0].endswith("(trying again)")
+    assert f"The operator sets {kind} {name} aside: Kubernetes rejects its status: " in errors[1]
+    assert "It tries again in a few minutes" in errors[1]
+
+
 async def test_what_was_left_out_gets_another_chance_at_each_audit() -> None:
     world = World()
     world.cluster.refused_statuses.add("job-1")

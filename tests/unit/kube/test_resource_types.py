@@ -70,18 +70,18 @@ async def test_it_waits_and_says_for_what(monkeypatch: pytest.MonkeyPatch) -> No
     await answers.types.wait()
 
     asked_first, no_answer, no_kinds, odd, missing = answers.told
-    assert "not asked" in asked_first
-    assert "does not answer: ClientConnectionError: refused" in no_answer
-    assert "needs of elt-operator.io/v1alpha1: eltjobs, eltpipelines. Renew the CustomResourceDefinitions: " in no_kinds
-    assert "what the API server says of its resources cannot be read" in odd
-    assert "needs of elt-operator.io/v1alpha1: eltpipelines.spec.suspend. Renew" in missing
+    assert "not been asked" in asked_first
+    assert "is not responding: ClientConnectionError: refused" in no_answer
+    assert "needs from elt-operator.io/v1alpha1: eltjobs, eltpipelines. Update the Custom" in no_kinds
+    assert "the API server's list of its resources cannot be read" in odd
+    assert "needs from elt-operator.io/v1alpha1: eltpipelines.spec.suspend. Update" in missing
     assert answers.types.check() == ""
 
 
 def test_of_many_fields_some_are_named() -> None:
     words = resource_types._words([f"eltjobs.status.field{number}" for number in range(7)])
 
-    assert "eltjobs.status.field4, …. Renew the CustomResourceDefinitions: `kubectl apply --server-side" in words
+    assert "eltjobs.status.field4, …. Update the CustomResourceDefinitions: `kubectl apply --server-side" in words
 
 
 @pytest.mark.parametrize("odd", [None, 7, "text", [], [7]])

@@ -107,6 +107,20 @@ def test_what_others_added_to_a_pod_is_told_from_the_work() -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "started", "unready"), [("Always", False, True), ("Always", True, False), (None, False, False)]
+)
+def test_a_sidecar_is_unready_until_its_startup_probe_succeeds(policy: str, started: bool, unready: bool) -> None:
+    body = a_pod()
+    body["spec"] = {"initContainers": [{"name": "proxy", "restartPolicy": policy}]}
+    body["status"]["initContainerStatuses"] = [{"name": "proxy", "started": started, "state": {"running": {}}}]
+
+    pod = snapshots.pod(body)
+
+    assert pod
+    assert [other.unready for other in pod.others if other.name == "proxy"] == [unready]
+
+
+@pytest.mark.parametrize(
     ("reason", "answers"), [("ContainersNotReady", True), ("", False)], ids=["the kubelet", "who gave up the node"]
 )
 def test_a_pod_that_is_not_ready_says_by_whose_word(reason: str, answers: bool) -> None:
@@ -172,6 +186,27 @@ def test_a_run_that_failed() -> None:
     assert (run.finish.succeeded, run.finish.reason) == (False, "BackoffLimitExceeded")
 
 
+def test_a_generation_that_no_api_server_gives_is_none() -> None:
+    body = {"metadata": {**metadata("weather"), "generation": -2}, "spec": {"pipelineName": "weather"}}
+
+    job, pipeline = snapshots.job(body), snapshots.pipeline(body)
+
+    assert job is not None
+    assert pipeline is not None
+    assert (job.generation, pipeline.generation) == (0, 0)
+
+
+def test_a_run_knows_the_exit_codes_that_its_batch_job_does_not_retry() -> None:
+    disruption = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    codes = {"containerName": "elt", "operator": "In", "values": [4, "5", None, True, 6]}
+    rules = [disruption, {"action": "FailJob", "onExitCodes": codes}, {"action": "FailJob", "onExitCodes": "all"}]
+
+    run = snapshots.run({"metadata": metadata("weather-r1", **OURS), "spec": {"podFailurePolicy": {"rules": rules}}})
+
+    assert run is not None
+    assert run.final_exit_codes == {4, 6}
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -210,6 +245,18 @@ def test_a_number_that_is_none_is_the_default(text: str) -> None:
 
     assert run
     assert (run.pending_timeout_seconds, run.pipeline_generation) == (600, None)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01", "2026-01-05T06:00:00", "9999-12-31T23:59:59-23:59", ["x"]])
+def test_a_time_that_the_operator_never_writes_counts_as_absent(moment: Any) -> None:
+    status = {"lastScheduleTime": moment, "lastSuccessfulTime": "2026-01-05T06:00:00Z", "skippedSlots": 3}
+
+    pipeline = snapshots.pipeline({"metadata": metadata("weather"), "spec": {}, "status": status})
+
+    assert pipeline
+    assert pipeline.status.last_schedule_time is None
+    assert pipeline.status.last_successful_time == datetime(2026, 1, 5, 6, tzinfo=UTC)
+    assert pipeline.status.skipped_slots == 3
 
 
 def test_a_status_keeps_what_can_be_read_of_it() -> None:
