@@ -311,7 +311,7 @@ def _endings() -> list[Ending]:
         ),
         Ending(
             "Forbid", {"script": "echo working; sleep 8", "concurrencyPolicy": "Forbid"}, error, "PipelineBusy", None,
-            "Job job-1 of the same Pipeline was active", act=another_job, looked_at="job-2", pods=1,
+            "Job job-1 of the same Pipeline was already active", act=another_job, looked_at="job-2", pods=1,
         ),
         Ending(
             "Replace", {"script": "echo working; sleep 8", "concurrencyPolicy": "Replace"}, "STOPPED", "Replaced", 143,

@@ -60,7 +60,7 @@ LONG = "a" * 53
             "should match", id="relative mount",
         ),
         pytest.param(
-            pipeline(pod={"labels": {"elt-operator.io/pipeline": "other"}}), "spec.pod.labels", "not yours to set",
+            pipeline(pod={"labels": {"elt-operator.io/pipeline": "other"}}), "spec.pod.labels", "are reserved;",
             id="stolen label",
         ),
         pytest.param(pipeline(maxRetries=-1), "spec.maxRetries", "greater than or equal to 0", id="negative retries"),

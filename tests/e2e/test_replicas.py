@@ -95,7 +95,7 @@ def test_one_that_was_frozen_leaves_it_to_the_other(namespace: Namespace, replic
     for number in range(6, 9):  # there is something to do when it wakes up
         namespace.job(f"job-{number}")
     first.signal(signal.SIGCONT)
-    first.wait_for_line("held by second", 30)
+    first.wait_for_line("which second holds now", 30)
     said = len(first.log().splitlines())
 
     for number in range(9):

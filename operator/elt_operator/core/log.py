@@ -19,6 +19,8 @@ from elt_operator.core.log_text import CHARACTERS, clean, cut
 
 __all__ = ["clean", "explanation", "failed_parts", "tail"]
 
+_LOOKED_BACK: Final = 8
+"""Among how many of the last things said one is looked for that tells of trouble."""
 _PARTS: Final = 8
 _NAME_LENGTH: Final = 63
 _LARGEST_CODE: Final = 2**31
@@ -51,28 +53,45 @@ def _said_before(summary: Report, role: str, reports: list[Report]) -> Report | 
 
     It has no level, or is an error that somebody passed on as information.
     """
-    earlier = reversed(reports[: reports.index(summary)])
-    said = (report for report in earlier if report.kind is Kind.SAYS and (not report.level or report.severe))
-    return next((report for report in said if report.source.startswith(role)), None)
+    earlier = reports[: reports.index(summary)]
+    said = [report for report in earlier if report.kind is Kind.SAYS and (not report.level or report.severe)]
+    return _most_telling([report for report in said if report.source.startswith(role)])
+
+
+def _most_telling(said: list[Report]) -> Report | None:
+    """Return the last of ``said`` with a word of trouble; where the last ones have none, the last."""
+    hints = (report for report in reversed(said[-_LOOKED_BACK:]) if report.level != "info" and report.hints)
+    return next(hints, said[-1] if said else None)
+
+
+def _last_of_work(causes: list[Report]) -> Report | None:
+    """Return the last of ``causes`` that is not about the program's own end; where there is none, the last."""
+    of_work = (cause for cause in reversed(causes[-_LOOKED_BACK:]) if not cause.ends)
+    return next(of_work, causes[-1] if causes else None)
+
+
+def _summed_up(reports: list[Report]) -> str:
+    """Return the words of the last summary, below what was said before it."""
+    summary, role = _summary(reports)
+    said = _said_before(summary, role, reports)
+    words = summary.words()
+    before = cut(said.words(), max(ERROR_MESSAGE_BYTES - len(words.encode()) - 1, 0)) if said else ""
+    return f"{before}\n{words}".strip()
 
 
 def explanation(text: str) -> str | None:
     """Return the lines that best explain a failure, at most 1 KiB; ``None`` where the log says nothing.
 
-    The last report of an error; else the last one that something failed, with what was said before it; else the last
-    line that says something.
+    The last report of an error, but not of one while the program ended; else the last one that something failed, with
+    what was said before it; else of the last lines that say something the one that tells of trouble.
     """
     reports = log_reports.reports(log_lines.lines(text))
-    if not reports:
-        return None
-    best = max(report.kind for report in reports)
-    if best is not Kind.SUMMARY:
-        return next(report for report in reversed(reports) if report.kind is best).words() or None
-    summary, role = _summary(reports)
-    said = _said_before(summary, role, reports)
-    words = summary.words()
-    before = cut(said.words(), max(ERROR_MESSAGE_BYTES - len(words.encode()) - 1, 0)) if said else ""
-    return f"{before}\n{words}".strip() or None
+    best = max((report.kind for report in reports), default=Kind.NOISE)
+    if best is Kind.SUMMARY:
+        return _summed_up(reports) or None
+    found = [report for report in reports if report.kind is best]
+    chosen = _last_of_work(found) if best is Kind.CAUSE else _most_telling(found)
+    return chosen.words() or None if chosen else None
 
 
 def _blocks(text: str) -> Iterator[Mapping[str, Any]]:

@@ -166,10 +166,12 @@ def _ranks(*paths: str) -> dict[str, int]:
 MESSAGE_FIELDS: Final = _ranks(
     "info.msg", "record.message", "trace.error.message", "log.message", "fields.message", "jsonpayload.message",
     "event", "message", "msg", "short_message", "@m", "@mt", "log", "textpayload", "body", "body.stringvalue", "text",
+    "m",
 )  # fmt: skip
 LEVEL_FIELDS: Final = _ranks(
     "info.level", "record.level.name", "log.level", "level", "severity", "levelname", "level_name", "lvl", "loglevel",
     "log_level", "severitytext", "severity_text", "@l", "levelno", "severitynumber", "priority", "trace.type", "status",
+    "l",
 )  # fmt: skip
 ERROR_FIELDS: Final = _ranks(
     "error.message", "err.message", "exception.message", "error.msg", "error", "err", "errormessage", "error_message",
@@ -177,7 +179,7 @@ ERROR_FIELDS: Final = _ranks(
     "fields.error", "fields.err", "fields.error.msg", "fields.error.message", "record.exception", "exc_info",
     "exception", "@x", "error.stack_trace", "error.stack", "err.stack", "stack", "stack_trace", "stacktrace",
     "thrown", "log.stack_trace", "trace.error.internal_message",
-    "trace.error.stack_trace", "reason",
+    "trace.error.stack_trace", "reason", "error_detail",
 )  # fmt: skip
 ERRORS: Final = frozenset({"error", "err", "exception", "error_message", "errormessage", "exc_info"})
 """Fields that say that there was an error, where no level does."""

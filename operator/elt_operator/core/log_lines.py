@@ -8,7 +8,7 @@ from typing import Any, Final
 from elt_operator.core import log_formats as formats
 from elt_operator.core.log_text import CHARACTERS, clean, shown
 
-LOOKED_AT: Final = 240
+LOOKED_AT: Final = 200
 """Formats are told by the beginning of a line."""
 KEPT: Final = 2_000
 """What is kept of a line: more than an explanation may hold."""
@@ -172,7 +172,9 @@ def _headed(text: str) -> Line:
 def _without_gutter(line: Line) -> Line:
     """Return a line without what is drawn left of an exception group or of a message in a frame."""
     found = formats.GUTTER.match(line.text)
-    line.text = line.text[found.end() if found else 0 :][:KEPT]
+    if found:
+        line.text = line.text[found.end() :].rstrip("│┃ ")
+    line.text = line.text[:KEPT]
     return line
 
 

@@ -49,7 +49,17 @@ class Report:
     @property
     def severe(self) -> bool:
         """Whether it reads like an error, whatever its level says."""
-        return bool(signs.SEVERE.match(self.text[:LOOKED_AT]))
+        return _reads_like_an_error(self.text[:LOOKED_AT])
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is about the end of the program, or about the program itself, not about its work."""
+        return bool(signs.ENDING.match(self.text[:LOOKED_AT]))
+
+    @property
+    def hints(self) -> bool:
+        """Whether it has a word of trouble."""
+        return bool(signs.HINT.search(self.text[:LOOKED_AT])) and not signs.HARMLESS.match(self.text[:LOOKED_AT])
 
     @property
     def asks(self) -> bool:
@@ -76,21 +86,33 @@ class Report:
         cause = self.causes[-1] if self.causes else first.text if first is not self else ""
         head = cut(self.text, ERROR_MESSAGE_BYTES * 3 // 4 if cause else ERROR_MESSAGE_BYTES)
         kept = [head]
-        for line in (f"Caused by: {cause}" if cause else "", self.context, *self.more):
+        caused = f"Caused by: {cause}" if cause else ""
+        for line in (caused, self.context, *self.more):
             known = "\n".join(kept)
-            message = line if line in self.more else line.removeprefix("Caused by: ").partition(": ")[2] or line
+            message = line.removeprefix("Caused by: ").partition(": ")[2] or line if line == caused else line
             if line and message not in known and len(f"{known}\n{line}".encode()) <= ERROR_MESSAGE_BYTES:
                 kept.append(line)
-        return "\n".join(line for line in (self.context, head, *self.more, f"Caused by: {cause}") if line in kept)
+        return "\n".join(dict.fromkeys(line for line in (self.context, head, *self.more, caused) if line in kept))
 
 
 def _only_sums_up(text: str) -> bool:
     """Return whether a line says that something failed, but not why."""
     if signs.SUMMARY.match(text[:LOOKED_AT]):
         return True
-    if len(text) > signs.SHORT or not signs.SUMMARY_WORDS.search(text):
+    if len(text) > signs.SHORT:
+        return False
+    words = text.lower()
+    if not any(word in words for word in signs.SUMMARY_WORDS):
         return False
     return bool(signs.SHORT_SUMMARY.match(text))
+
+
+def _reads_like_an_error(start: str) -> bool:
+    """Return whether a line without a level reports an error."""
+    if signs.SEVERE.match(start) or signs.OTHER_LANGUAGES.match(start):
+        return True
+    words = start.lower()
+    return words.endswith(signs.TROUBLE_ENDS) or any(sign in words for sign in signs.TROUBLE)
 
 
 def kind_of(line: Line, text: str) -> Kind:
@@ -100,13 +122,17 @@ def kind_of(line: Line, text: str) -> Kind:
         return Kind.NOISE if signs.NOISE.match(start) else Kind.SAYS
     if _only_sums_up(text):
         return Kind.SUMMARY
-    if line.level == "error":
-        return Kind.CAUSE
-    if signs.HARMLESS.match(start):
+    if line.level != "error" and signs.HARMLESS.match(start):
         return Kind.SAYS
-    if signs.SEVERE.match(start) or signs.TROUBLE.search(start):
+    if line.level == "error" or _reads_like_an_error(start):
         return Kind.CAUSE
     return Kind.NOISE if signs.NOISE.match(start) else Kind.SAYS
+
+
+def _alike(before: str, text: str) -> bool:
+    """Return whether ``text`` begins like ``before``, or like what stands there behind an exception's name."""
+    begin = text[: signs.ALIKE]
+    return before[: signs.ALIKE] == begin if len(text) < signs.ALIKE else begin in before[:LOOKED_AT]
 
 
 @dataclass
@@ -178,7 +204,15 @@ class _Reader:
         """Return what the line is worth by itself; asked for more than once, it is looked at once."""
         if self.looked_at is not line:
             self.looked_at, self.kind = line, kind_of(line, text)
+            if self.kind is Kind.SAYS and self._is_announced(line):
+                self.kind = Kind.CAUSE
         return self.kind
+
+    def _is_announced(self, line: Line) -> bool:
+        """Return whether the line above says that this one is the reason."""
+        last = self.last
+        announces = last and last.kind is Kind.SUMMARY and signs.ANNOUNCES.match(last.end[:LOOKED_AT])
+        return bool(announces) and not line.headed and not self.after_blank
 
     def _after_the_end(self, line: Line, text: str) -> bool:
         """Return whether the line tells what went wrong only while the program ended."""
@@ -272,9 +306,13 @@ class _Reader:
         elif last.kind is not Kind.SUMMARY:
             last.kind = Kind.CAUSE
 
+    def _lately(self) -> list[Report]:
+        """Return the last reports, which may be paragraphs of one message, the last one first."""
+        return self.reports[: -_PARAGRAPHS - 1 : -1]
+
     def _was_a_message(self) -> bool:
         """Return whether the last lines belong to an exception's message of several paragraphs, and enter them."""
-        for distance, report in enumerate(self.reports[: -_PARAGRAPHS - 1 : -1]):
+        for distance, report in enumerate(self._lately()):
             if report.kind is Kind.CAUSE:
                 if report.raised or report.level:
                     return False
@@ -305,7 +343,10 @@ class _Reader:
 
     def _claims(self, last: Report, line: Line, text: str) -> bool:
         """Return whether the line only says what could not be done, right below the reason."""
-        if last.kind is not Kind.CAUSE or line.level not in {"", "error"} or not signs.CLAIM.match(text[:LOOKED_AT]):
+        start = text[:LOOKED_AT]
+        if last.kind is not Kind.CAUSE or line.level not in {"", "error"} or not signs.CLAIM.match(start):
+            return False
+        if signs.ENDING.match(start) and not last.ends:
             return False
         return last.raised or not signs.CLAIM.match(last.text[:LOOKED_AT])
 
@@ -321,7 +362,7 @@ class _Reader:
         if line.inner and not last.vague:
             return alone is not Kind.CAUSE
         if line.inner or asked:
-            return alone is not Kind.SUMMARY
+            return alone is not Kind.SUMMARY or (follows and last.asks)
         if not follows or not (last.vague or last.raised):
             return False
         return alone is Kind.SAYS or (last.vague and not signs.SEVERE.match(text[:LOOKED_AT]))
@@ -335,7 +376,7 @@ class _Reader:
     def _is_rest_of(before: str, alone: Kind, text: str) -> bool:
         """Return whether ``text`` is one error of a database with ``before``, or was wrapped at a terminal's edge."""
         start = text[:LOOKED_AT]
-        if signs.DOWNSTREAM.match(start) or before[: signs.ALIKE] == text[: signs.ALIKE]:
+        if signs.DOWNSTREAM.match(start) or _alike(before, text):
             return True
         if signs.CODED.match(start) and signs.CODED.search(before[:LOOKED_AT]):
             return True
@@ -346,6 +387,9 @@ class _Reader:
         if last.kind is not Kind.CAUSE:
             if not cause:
                 return False
+            if explained := next((report for report in self._lately() if report.kind is Kind.CAUSE), None):
+                explained.causes.append(cause)
+                return True
             self._begin(Report(f"Caused by: {cause}", Kind.CAUSE, last.level, last.source, raised=True))
             return True
         self.expects_cause = not cause

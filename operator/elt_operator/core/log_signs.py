@@ -24,19 +24,21 @@ CHAINS: Final = {
 """Lines between two tracebacks; whether the first caused the second."""
 STACK: Final = any_of(
     r"(?i:(?:driver )?(?:stack ?)?(?:back)?trace(?:back)?:)\s*$",
-    r"goroutine \d|(?:Require stack|Location|Exception data):\s*$",
+    r"goroutine \d|(?:Require stack|Location|Exception data):\s*$|CallStack \(from |error: called from$",
 )
 """Where a stack begins that has no mark on its lines."""
 STACK_LINE: Final = re.compile(r"\s|- /|\d+\. [└├│ ]|[\w./*()\[\]{}$-]{1,200}\(.*\)$|created by ")
 FRAME: Final = re.compile(
     r"\s+at \S|\s*\.\.\. \d+ (?:more|common|lines)|\s+from \S{1,200}:\d+:in |#\d+ |\s+\[Previous line|\s*Suppressed: "
-    r"|\s+/\S{1,200}:\d+ \+0x|at (?:async )?[\w.$<>/]{1,200}\("
+    r"|\s+/\S{1,200}:\d+ \+0x|\s*\d+[.:] .{0,180}\b0x[0-9a-f]{3}|at (?:async )?[\w.$<>/]{1,200}\("
 )
 CAUSED_BY: Final = re.compile(
     r"\s*(?:Caused by|\[cause\]|Root cause|Original error|---> ?)\s*:?\s*(?P<cause>.*)", re.DOTALL
 )
 CONTINUES: Final = any_of(
-    r"(?:\[\d+\] )?(?:DETAIL|HINT|Reason|HTTP response body|Details?|Message|Cause)\s?:", r": \S", r"~ |> \S"
+    r"(?:\[\d+\] )?(?:HINT|Reason|HTTP response body|Details?|Message|Cause|Description)\s{0,3}[:=]",
+    r"(?:\[\d+\] )?(?:D[EÉ]TAIL|DETALLE|DETALHE|DETTAGLI|ПОДРОБНОСТИ|TIPP|ASTUCE|SUGERENCIA|DICA|ПОДСКАЗКА)\s?:",
+    r": \S|~ |> \S|Linux\S{0,20} Error: \d",
 )
 """Lines that belong to the error above them, though nothing else says so."""
 CODED: Final = re.compile(r"[A-Z][A-Z*]{1,3}[\w*]{0,8}-\d{3,5}: ")
@@ -78,7 +80,7 @@ VAGUE: Final = any_of(
     r"Failure in [a-z]\w* \S",
     r"Msg \d+, Level|[A-Z]\w+ error \(\w+\) at ",
     r".*Exception: \(\d{3}\)$",
-    r".*\.c(?:pp)?:\d+: \w{1,8}$|Execution failed for task '",
+    r".*\.c(?:pp)?:\d+: \w{1,8}$|.*\.ps1:\d+$|Execution failed for task '",
 )
 """Beginnings that explain nothing without the lines that follow."""
 
@@ -86,15 +88,19 @@ VAGUE: Final = any_of(
 
 DECORATION: Final = any_of(
     r"[\W_]*$",
-    r"LINE \d+:",
+    r"(?:LINE|ZEILE|LIGNE|LÍNEA|LINHA|RIGA|СТРОКА|行) ?\d+ ?[:\uff1a]",  # noqa: RUF001 - a word of Russian
+    r"[\u2800-\u28ff◐-◓◜-◟] ",  # a spinner
+    r"in expression starting at |(?:SQL ?State|Error Code)\s{0,3}[:=]",
     r"\+-|\^-+|=+\d+=+(?:ABORTING|HINT)|Total time: |(?:Full report at|Help|Query ID|Stacktrace):",
-    r"[-=*#~_ ]{3,}.{0,80}[-=*#~_ ]{3,}$",
+    r"[-=*#~_ ]{3,}+.{0,80}?[-=*#~_ ]{3,}+$",
     r"(?i:note: (?:run with|some details))|  ?= (?:note|help)",
     r"\(Background on this error|(?:For more information|More details here|Learn more)\b",
     r"\[(?:SQL|parameters):",
     r"goroutine \d+|\[signal SIG|created by ",
     r"exit status \d+$|Execution halted$|\[Process exited",
-    r"Location:(?: \S{1,60})?$|Job ID: ?\S*$|Calls: |In addition: Warning messages?:",
+    r"Location:(?: \S{1,60})?$|Job ID: ?\S*$|Calls: |(?:In addition: )?Warning messages?:",
+    r"-{1,2}\w\S{0,60}(?: \S{1,60}){0,4}\s{2,}\S",  # an option, in a program's help
+    r"(?i:(?:\w{1,20} )?(?:options|flags|commands|arguments|usage|name|examples):)$",
     r"(?i:compiled code at )|(?:\[\d+\] )?(?:STATEMENT|CONTEXT|QUERY):",
     r"Node\.js v\d|node:|Emitted 'error' event|\(Use `node --trace",
     r"(?:code|errno|syscall|address|port|hostname|requireStack|path): ?(?:'|-?\d|\[).{0,200},?$",
@@ -110,21 +116,28 @@ DECORATION: Final = any_of(
     r"--- [\w./-]{1,80}(?::\d+)? ?[\w.()*]{0,80} ---$",
     r"[+:]- |'[A-Z]\w+(?: \[|$)",  # a plan of Spark
     r"The statement has been terminated\.$|Run `rlang::|note: This error originates|\[end of output\]$",
-    r"ORA-06512: |ClientConnectionId:|Error Number:\d|Position: \d+$|debug_error_string = |End Error$",
+    r"ORA-06512: |ClientConnectionId:|Error Number:\d|Position: \d+$|Additional information: \d+$"
+    r"|debug_error_string = |End Error$",
     r"(?:Method|Path|Params|Headers): ",
     r"\[Help \d+\]|(?:To see the full stack trace|Re-run Maven|Run with --)",
-    r"(?:.{0,80}[:\s])?\d{1,3}(?:\.\d+)?%\s?(?:\||\[|\()|.{0,80}\[[=#>. -]{8,}\]|.{0,80}[\u2580-\u259f\u2501\u2578]{4}",
+    r"(?:.{0,80}[:\s])?\d{1,3}(?:\.\d+)?%\s?(?:\||\[|\()|.{0,80}[\[|][=#>. *-]{8,}[\]|]"
+    r"|\[Stage \d+:|.{0,80}[\u2580-\u259f\u2501\u2578]{4}"
+    r"|\d{1,3}(?:\.\d+)? ?%$|[\d.:kKMGT -]{20,}$|.{0,80}\[\d\d:\d\d(?::\d\d)?[<,].{1,60}\]",
 )
 """Lines that never explain anything."""
 
 NOISE: Final = any_of(
-    r"(?i:bye|good ?bye|done|(?:not )?ok|end|exit|exiting|finished|stopping|stopped|shutting down|clean(?:ing"
-    r"|ed)? ?up)\b[\s.!]*$",
-    r"(?i:(?:gracefully )?shutting down|exiting|cleaning up)\b.{0,40}$",
+    r"(?:\S{1,200}:\d+: |\(node:\d+\) (?:\[\w+\] )?)(?!Unhandled)\w*Warning: |.{0,60}Unhandled promise rejection\. ",
+    r"(?:[^\w\s]{1,2} ?)?(?i:bye|good ?bye|done|(?:not )?ok|end|exit|exiting|finished|stopping|stopped|shutting down"
+    r"|clean(?:ing|ed)? ?up)\b[\s.!]*$",
+    r"(?i:(?:gracefully )?(?:shutting down|exiting|cleaning|clos(?:ing|ed)|disconnect(?:ing|ed)|stopp(?:ing|ed)"
+    r"|releas(?:ing|ed)|flush(?:ing|ed)|terminating|roll(?:ing|ed) back|waiting)\b.{0,60}$)",
+    r"(?i:(?!.{0,120}\b(?:is|are|was|were|been|already|not|unexpectedly)\b)"
+    r"(?:\S{1,30} ){1,4}(?:closed|shut ?down|disconnected|stopped|cleaned up|finished|completed)[.! ]*$)",
     r"[\W\d_]+$",
     r"METRIC: |INFO METRIC",
     r"(?:START|END|REPORT) RequestId",
-    r"(?:Finished running\b|Done\.(?: |$))|\d+ of \d+ (?:SKIP|OK|PASS|WARN|START|NO-OP)\b",
+    r"(?:Finished running\b|Done(?:\.(?: |$)| in \d))|\d+ of \d+ (?:SKIP|OK|PASS|WARN|START|NO-OP)\b",
     r"(?:Started|Finished|Elapsed): |Oops! \d+ failures?\b|Nothing to do\b|221[ -]",
 )
 """Lines that explain little: the last words of whatever comes after a failure."""
@@ -148,22 +161,27 @@ SUMMARY: Final = any_of(
     r".{0,120}\b(?:RUN|STEP|JOB|TASK|PIPELINE)_FAILURE\b",
     r"\s?(?:ELIFECYCLE|ERR_PNPM_RECURSIVE\w*)\b",
     r"(?:[\w.]+\.)?(?:BrokenPipeError|ConnectionResetError: \[Errno \d+\] Connection lost|CancelledError)\b",
-    r"SystemExit(?:: \d+)?$",
+    r".{0,150}\bSystemExit(?:: \d+|\) exit)?$",
     r"(?:[\w.]+\.)?(?:Base)?ExceptionGroup: .{0,200} \(\d+ sub-exceptions?\)$",
     r".{0,200}\bprevious errors?\b",
     r"error: (?:could not compile|aborting due to|recipe `)",
     r"(?:code ELIFECYCLE|errno \d+|Lifecycle script|code \w+$|syscall \w+$|(?:path|workspace|location) \S+$"
+    r"|(?:in workspace|at location): \S+$"
     r"|command (?:failed$|sh -c ))|SP2-0(?:157|306): |.{0,120}\bFinished in state (?:Failed|Crashed)\b",
-    r"Task exception was never retrieved|future: <Task|Exception in thread [\w-]+ ?\(?[\w.-]*\)?:$",
+    r"BEGIN failed--compilation aborted|Task exception was never retrieved|future: <Task"
+    r"|Exception in thread [\w-]+ ?\(?[\w.-]*\)?:$",
 )
 """Beginnings of lines that say that something failed, not why: what failed stands in a line before them."""
 
+ANNOUNCES: Final = re.compile(r".{0,150}\b(?i:errors?|exceptions?|reasons?|problems?|because):$")
+"""The end of such a line, where the reason stands in the next one."""
+
 SHORT: Final = 120
-SUMMARY_WORDS: Final = re.compile(
-    r"(?i:fail|abort|cancel|terminat|unsuccessful|exit|return|giving|broken|epipe|recoverable|occurred|encountered"
-    r"|found|see )"
+SUMMARY_WORDS: Final = (
+    *("fail", "abort", "cancel", "terminat", "unsuccessful", "exit", "return", "giving", "broken", "epipe"),
+    *("recoverable", "occurred", "encountered", "detect", "found", "see ", "curl: (23)"),
 )
-"""No line without one of these is one of the next table."""
+"""No line without one of these, in lower case, is one of the next table."""
 SHORT_SUMMARY: Final = any_of(
     r"(?i:(?:error|fatal|critical|failure): )?(?:[\w'\"`/.\[\]-]+ ){0,5}?"
     rf"(?i:{_WHAT})s?\b(?: [\w'\"`/.\[\]()-]+){{0,4}}? (?i:has |have |was |were |is )?"
@@ -175,9 +193,12 @@ SHORT_SUMMARY: Final = any_of(
     r"(?:code|status|value)",
     r".*\b(?i:exit(?:ed|ing)?) (?:with )?(?:(?i:code|status) ?:? ?)?[1-9]\d{0,2}\.?$",
     r"(?:.*: )?(?:write (?:failed|error): )?(?i:broken pipe)$|.*\bEPIPE\b",
+    r"curl: \(23\) |(?:\W{0,3}\d+ (?:\w+ )?(?:passed|failed|skipped|succeeded|errors?|warnings?|ok"
+    r"|total)\b){2,8}\W{0,5}$",
+    r"(?i:(?:error: )?failed (?:to (?:run|execute)|running|executing) [^:]{1,60}$)|.*\b(?i:return code:? [1-9])",
     r"(?:.*: )?(?:Error is not recoverable|Exiting with failure status)",
-    r"(?i:(?:there (?:was|were) )?(?:an? )?\d{0,6} ?(?:unexpected |unknown |fatal )?errors? (?:occurred|encountered"
-    r"|found)[.!]*$)",
+    r"(?:.{0,40} : )?(?i:(?:there (?:was|were) )?(?:an? )?\d{0,6} ?(?:unexpected |unknown |fatal )?errors?"
+    r" (?:occurred|encountered|detected|found)[.!]*$)",
     r"(?i:see (?:the )?(?:log|above|output)\b.{0,60})$",
 )
 """The same, of lines that are this short as a whole."""
@@ -213,6 +234,7 @@ SEVERE: Final = any_of(
     r"\W{0,3}(?i:fatal|critical|error|panic|severe|failure|failed)(?i: error| exception)?(?:\[\w+\])?\]?\s?(?:[:!]"
     r"|\(|$)",
     r"(?:[\w-]+ ){0,3}(?:[Ee]rror|ERROR|Failure|[Ee]xception):(?: |$)",
+    r"[✖✗✘❌⛔🛑🚨\u2a2f\u00d7] {0,2}\S|.{0,150}\b\d+ errors? (?:occurred|found|encountered):$",
     r"(?:PHP )?(?:Fatal|Parse|Recoverable fatal) error: |FAILED: |ERROR \d+ \(|BigQuery error in ",
     r"[^\s:]{1,120}(?::[^\s:]{1,60}){0,3}:\s(?:\w+ )?(?i:error|fatal|panic|critical)\b\s?[:(\[]",
     # Runtimes and programs that have words of their own.
@@ -237,18 +259,62 @@ SEVERE: Final = any_of(
 )
 """Lines without a level that report an error."""
 
-TROUBLE: Final = any_of(
-    r"(?i:no such file or directory|permission denied|connection (?:refused|reset|timed out|aborted)"
-    r"|operation timed out)",
-    r"(?i:could not resolve|(?:name or service|host) not known|unknown host|no route to host|network is unreachable)",
-    r"(?i:no space left|cannot allocate memory|access (?:is )?denied|not authori[sz]ed"
-    r"|(?:authentication|login|logon) (?:failed|incorrect|denied)"
-    r"|\bunauthori[sz]ed\b)",
-    r"(?i:: (?:command )?not found$|is not recognized as|unbound variable$|parameter not set$"
-    r"|certificate (?:verify failed|has expired)"
-    r"|does not exist\b)",
+TROUBLE: Final = (
+    *("no such file or directory", "permission denied", "operation timed out", "is not recognized as"),
+    *(f"connection {what}" for what in ("refused", "reset", "timed out", "aborted")),
+    *("could not resolve", "service not known", "host not known", "unknown host"),
+    *("no route to host", "network is unreachable", "no space left", "cannot allocate memory", "does not exist"),
+    *("access denied", "access is denied", "not authorized", "not authorised", "unauthorized", "unauthorised"),
+    *(
+        f"{what} {how}"
+        for what in ("authentication", "login", "logon", "verification", "handshake", "negotiation")
+        for how in ("failed", "incorrect", "denied")
+    ),
+    *("certificate verify failed", "certificate has expired"),
+    # Words of operating systems that speak another language.
+    *("datei oder verzeichnis nicht gefunden", "keine berechtigung", "verbindungsaufbau abgelehnt"),
+    *("kommando nicht gefunden", "aucun fichier ou dossier de ce type", "permission non accordée"),
+    *("connexion refusée", "commande introuvable", "no existe el archivo o el directorio"),
+    *("no existe el fichero o el directorio", "permiso denegado", "conexión rehusada", "orden no encontrada"),
+    *("arquivo ou diretório inexistente", "permissão negada", "conexão recusada", "file o directory non esistente"),
+    *("permesso negato", "connessione rifiutata", "нет такого файла или каталога", "отказано в доступе"),
+    *("в соединении отказано", "nie ma takiego pliku ani katalogu", "brak dostępu", "没有那个文件或目录"),
+    *("权限不够", "拒绝连接", "そのようなファイルやディレクトリはありません", "許可がありません"),
 )
-"""What an operating system, a network or a database says of trouble, anywhere in a line."""
+"""What an operating system, a network or a database says of trouble, anywhere in a line; in lower case."""
+TROUBLE_ENDS: Final = (": not found", ": command not found", "unbound variable", "parameter not set")
+"""The same, at the end of a line."""
+
+OTHER_LANGUAGES: Final = re.compile(
+    r"(?:[^\s:]{1,60}: ?){0,4}(?i:fehler|erreur|errore?|erro|fout|fel|błąd|chyba|hata|ошибка|エラー|错误|錯誤|오류)"
+    r"(?: \w{1,20})? ?[:\uff1a]"
+)
+"""A line that calls itself an error, in another language."""
+
+_FAILS: Final = r"(?:fail|error|unable|could not|cannot|can't|couldn't|issuing)\w*+"
+ENDING: Final = any_of(
+    rf".{{0,100}}\b(?i:{_FAILS}(?: \S{{1,40}}){{0,4}}? (?:clos(?:e|ing)|disconnect\w*|releas(?:e|ing)|shut\w* ?down"
+    r"|clean\w*[ -]?up|roll\w*[ -]?back|unlock\w*|telemetry|traces?|spans?|metrics|analytics|usage (?:data|stat\w+)"
+    r"|crash reports?|notif\w+|alerts?|heartbeats?|e-?mails?|webhooks?)\b)",
+    rf".{{0,100}}\b(?i:(?:rollback|clean-?up|shutdown|teardown|telemetry|notification)\b.{{0,40}}\b{_FAILS})",
+    r"(?:\S{0,100}/)?(?:rm|rmdir|kill|umount): ",
+    r".{0,100}\b(?i:opentelemetry|otlp|sentry(?:_sdk|\.io)|api\.segment\.io|posthog|snowplow|statsd|rudderstack)\b",
+    r".{0,100}\b(?i:(?:connection|cursor|session|pool|client|channel|engine) (?:is |was |has been |already )*closed\b)",
+    r".{0,100}\b(?:RejectedExecutionException|Shutdown in progress|interpreter shutdown|[Ee]vent loop is closed)\b",
+)
+"""Errors of a program that ends, cleans up or reports on itself: seldom why it failed, if there was another one."""
+
+HINT: Final = re.compile(
+    r"\b(?i:fail\w*|error\w*|fatal\w*|unable|can(?:not|'t)|could(?: not|n't)|invalid|illegal|missing|mismatch\w*"
+    r"|den(?:ied|ies)|refus\w+|reject\w+|expired|exceed\w+|unexpected\w*|unavailable|corrupt\w*|duplicate\w*|violat\w+"
+    r"|conflict\w*|tim(?:e|ed) ?out|unknown|unsupported|unrecogni[sz]ed|not|no|doesn't"
+    r"|too (?:large|long|many|big|few)|must|overflow|forbidden|unauthori[sz]ed"
+    r"|unreachable|lost|killed|abort\w*|crash\w*|broken|wrong|fehl\w+|nicht|ungültig\w*|échou\w*|échec"
+    r"|impossible|introuvable|keine?\w*|abbruch|aucun\w*|ning[uú]n\w*"
+    r"|falló|fallo|inválid\w*|не)\b|失败|失敗|无法|できません"
+    rf"|^(?:\S{{0,150}}/)?(?:{_PROGRAMS}): "
+)
+"""Words in a line without a level that make it a better explanation than one that has none of them."""
 
 HARMLESS: Final = any_of(
     r"(?i:(?:no|0|zero) (?:\w+ )?(?:error|failure|exception|problem)s?\b)",

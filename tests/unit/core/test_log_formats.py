@@ -154,6 +154,9 @@ RECORDED: dict[str, tuple[str, ...]] = {
 WRITTEN = [sample for path in sorted(LOGS.glob("*.json")) for sample in json.loads(path.read_text())]
 """Formats of programs that were not at hand, and variants of those that were."""
 
+PROGRESS = {sample["name"]: "\n".join(sample["log"]) for sample in WRITTEN if not sample["has"]}
+"""What programs drew to show how far they were, and nothing else."""
+
 DECORATION = re.compile(
     r"[\W_]*$|bye$|LINE \d+:|[\^~ ]+$|\+-|Traceback \(most|note: |\(Background on|goroutine \d|exit status"
     r"|Execution halted|Location: |Job ID|Node\.js v|\[SQL|\s*at [\w.$]+\(|Calls:|compiled code|Done\. PASS|\s*File \""
@@ -192,8 +195,46 @@ def test_a_failure_in_a_known_format_is_explained(sample: dict[str, list[str]]) 
 
 
 def test_no_line_of_an_explanation_is_decoration() -> None:
-    lines = [line for text in samples() for line in explained(text).split("\n")]
+    lines = [line for text in samples() for line in explained(text).splitlines()]
     assert [line for line in lines if DECORATION.match(line)] == []
+
+
+@pytest.mark.parametrize("text", PROGRESS.values(), ids=list(PROGRESS))
+def test_a_progress_bar_explains_nothing(text: str) -> None:
+    assert log.explanation(text) is None
+
+
+def test_an_error_beside_a_progress_bar_is_told_alone() -> None:
+    told = {name: log.explanation(f"{text}\nError: row 17 has no key\n{text}") for name, text in PROGRESS.items()}
+    assert {name: words for name, words in told.items() if words != "Error: row 17 has no key"} == {}
+
+
+AFTER_A_FAILURE = (
+    "ERROR rollback failed: server closed the connection unexpectedly",
+    "ERROR could not release lock 42: connection is closed",
+    "ERROR Failed to flush telemetry: Read timed out.",
+    "ERROR opentelemetry.exporter.otlp Failed to export traces to otel:4317",
+    "ERROR Failed to send Slack notification: 404 channel_not_found",
+    "rm: cannot remove '/tmp/work/lock': No such file or directory",
+    "INFO connection pool closed",
+    "/usr/lib/python3.11/tempfile.py:934: ResourceWarning: Implicitly cleaning up",
+    "Done in 3.02s.",
+)
+"""What is said when a program has failed already."""
+
+
+@pytest.mark.parametrize("line", AFTER_A_FAILURE)
+def test_what_goes_wrong_afterwards_is_no_reason(line: str) -> None:
+    assert log.explanation(f"INFO start\nERROR row 17 has no key\n{line}\n") == "row 17 has no key"
+
+
+def test_an_error_of_the_end_is_told_where_there_is_no_other() -> None:
+    assert log.explanation("INFO start\nERROR could not release lock 42\n") == "could not release lock 42"
+
+
+def test_of_lines_without_a_level_the_one_that_tells_of_trouble_is_told() -> None:
+    text = "Checking source ...\nThe source has no data for 2026-11-26\nReleasing lock\nThe lock is free\n"
+    assert log.explanation(text) == "The source has no data for 2026-11-26"
 
 
 def by_meltano(text: str) -> str:
@@ -422,6 +463,8 @@ LONG = {
     "pairs": filled('a="b'),
     "tracebacks": filled("Traceback (most recent call last):\nValueError: x\n"),
     "message of lines": json.dumps({"msg": "a\n" * (SIZE // 3)}),
+    "rules of signs": filled("--- public.orders " * 11 + "\n"),
+    "words of trouble": filled("cannot close x not a error no " * 7 + "\n"),
     "programs": "".join(json.dumps({"event": "x", "string_id": str(number)}) + "\n" for number in range(2_000)),
 }
 
