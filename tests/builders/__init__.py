@@ -75,7 +75,7 @@ def a_run(
 
 def a_stopped_run(reason: Reason = Reason.STOPPED, *, stopped: bool = True, **fields: Any) -> Run:
     stop = Stop(reason, f"because of {reason}")
-    return a_run(stop=stop, suspended=True, stopped=stopped, **fields)
+    return a_run(stop=stop, stopped=stopped, **fields)
 
 
 def succeeded() -> Finish:

@@ -1,5 +1,6 @@
 """Times of tests: those of a schedule that does not fire while a test lasts, and minutes to wait for."""
 
+import calendar
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -38,3 +39,15 @@ def minutes_from_now(count: int) -> datetime:
 def sleep_until(moment: datetime) -> None:
     """Wait for a time of the clock: there is nothing else to wait for."""
     time.sleep(max(0.0, (moment - now()).total_seconds()))
+
+
+def days_from_the_end(today: datetime) -> tuple[str, str]:
+    """Return two days of a month, counted from its end: today, and another for which today stands in the CronJob.
+
+    On a month's first days and its last one there may be no such day: then it is a day by number, or tomorrow's.
+    """
+    last = calendar.monthrange(today.year, today.month)[1]
+    before = last - today.day
+    mine = f"L-{before}" if before < 28 else f"L,{today.day}"
+    others = [n for n in range(28) if n != before and 28 - n <= today.day <= 31 - n]
+    return mine, f"L-{others[0]}" if others else str(today.day % 28 + 1)

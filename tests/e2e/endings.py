@@ -241,7 +241,7 @@ def _endings() -> list[Ending]:
             "STOPPED", "Stopped", 137, "exit code 137 (SIGKILL)", act=stop, log="working",
         ),
         Ending(
-            "stopped on its way", NO_IMAGE, "STOPPED", "Stopped", None, "before a container had started",
+            "stopped on its way", NO_IMAGE, "STOPPED", "Stopped", None, "before the run's own container had started",
             act=stop_before_it_starts,
         ),
         Ending(

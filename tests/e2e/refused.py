@@ -22,6 +22,43 @@ def job(name: str = "job-1", **spec: Any) -> Manifest:
     return {"apiVersion": GROUP_VERSION, "kind": "Job", "metadata": {"name": name}, "spec": what}
 
 
+def entrypoint(**spec: Any) -> Manifest:
+    """Return a Pipeline that leaves it to its image what is started."""
+    return {**pipeline(), "spec": {"image": "elt:1", **spec}}
+
+
+def _beside(name: str = "helper", **fields: Any) -> Manifest:
+    """Return a container beside the run's own."""
+    return {"name": name, "image": "elt:1", **fields}
+
+
+def _with(kind: str, *containers: Manifest) -> Manifest:
+    """Return a Pipeline with init containers, or sidecars."""
+    further: Manifest = {kind: list(containers)}
+    return pipeline(**further)
+
+
+def _requires(*requirements: Manifest) -> Manifest:
+    """Return a Pipeline that needs nodes with such labels."""
+    terms = [{"matchExpressions": list(requirements)}]
+    return pipeline(pod={"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": terms}}})
+
+
+def _prefers(*requirements: Manifest) -> Manifest:
+    """Return a Pipeline that prefers nodes with such labels."""
+    preferred = [{"weight": 1, "preference": {"matchExpressions": list(requirements)}}]
+    return pipeline(pod={"nodeAffinity": {_PREFERRED: preferred}})
+
+
+def _spread(**fields: Any) -> Manifest:
+    one = {"maxSkew": 1, "topologyKey": "example.com/zone", "whenUnsatisfiable": "ScheduleAnyway", **fields}
+    return pipeline(pod={"topologySpreadConstraints": [one]})
+
+
+def _alias(ip: str, *names: str) -> Manifest:
+    return pipeline(pod={"hostAliases": [{"ip": ip, "hostnames": list(names)}]})
+
+
 def _env(value_from: Manifest | None = None, **entry: Any) -> Manifest:
     return pipeline(env=[{"name": "A", **({"valueFrom": value_from} if value_from else {}), **entry}])
 
@@ -169,6 +206,10 @@ FREE_ANNOTATIONS = [
 
 _NO_KEY = "a key looks like"
 
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_ITS_REQUIREMENT = f"spec.pod.nodeAffinity.{_REQUIRED}.nodeSelectorTerms[0].matchExpressions[0]"
+
 REFUSED: dict[str, tuple[Manifest, str, str]] = {
     # sizes
     "a script of too many bytes": (pipeline(script="é" * (32 * KIB + 1)), "spec.script", "65,536 bytes"),
@@ -262,7 +303,10 @@ REFUSED: dict[str, tuple[Manifest, str, str]] = {
     },
     **{
         f"label {key}": (pipeline(pod={"labels": {key: "x"}}), "spec.pod.labels", _RESERVED_KEY)
-        for key in ("app.kubernetes.io/name", "x.k8s.io/y", "elt-operator.io/job", "job-name", "controller-uid")
+        for key in (
+            "app.kubernetes.io/managed-by", "kubernetes.io/name", "x.k8s.io/y", "elt-operator.io/job", "job-name",
+            "controller-uid",
+        )
     },
     **{
         f"{field} with the key {key!r}": (pipeline(pod={field: {key: "x"}}), f"spec.pod.{field}", _NO_KEY)
@@ -364,7 +408,203 @@ REFUSED: dict[str, tuple[Manifest, str, str]] = {
     "a toleration of no value": (
         pipeline(pod={"tolerations": [{"key": "a", "value": "b c"}]}), "spec.pod.tolerations[0].value", "a value has"
     ),
+    # what is run
+    **{
+        f"both {' and '.join(ways)}": (pipeline(**ways), "spec", "at most one of `actions`, `script` and `command`")
+        for ways in (
+            {"actions": ["run x"], "script": "x"}, {"actions": ["run x"], "command": ["x"]},
+            {"script": "x", "command": ["x"]}, {"actions": ["run x"], "script": "x", "command": ["x"]},
+        )
+    },
+    "args of a script": (pipeline(script="x", args=["a"]), "spec.args", "`args` belong to `command` or to the image"),
+    "args of actions": (pipeline(actions=["x"], args=[]), "spec.args", "remove them, or `actions` or `script`"),
+    "args too long together": (entrypoint(args=["x" * 4096] * 17), "spec.args", "65,536 bytes"),
+    "args too long in bytes": (pipeline(args=["é" * 4096] * 9), "spec.args", "65,536 bytes"),
+    "command and args too long with all the rest": (
+        pipeline(command=["x" * 4096] * 16, args=["x" * 4096] * 16, properties=_properties(65, KIB)), "spec",
+        "196,608 bytes",
+    ),
+    "NUL in args": (entrypoint(args=["x", NUL]), "spec.args[1]", "character NUL"),
+    # where it is run
+    **{
+        f"working directory {path}": (pipeline(workingDir=path), "spec.workingDir", "must not contain `..`")
+        for path in ("/..", "/../a", "/a/..", "/a/../b")
+    },
+    "NUL in the working directory": (pipeline(workingDir=f"/{NUL}"), "spec.workingDir", "character NUL"),
+    # further containers
+    **{
+        f"{kind} with the name of the run's own": (
+            _with(kind, _beside("a"), _beside("elt")), f"spec.{kind}[1].name", "of the run's own container"
+        )
+        for kind in ("initContainers", "sidecars")
+    },
+    "one name for an init container and a sidecar": (
+        pipeline(initContainers=[_beside("a"), _beside("b")], sidecars=[_beside("c"), _beside("b")]), "spec.sidecars",
+        "an init container and a sidecar must not have the same name",
+    ),
+    **{
+        f"{kind} {what}": (_with(kind, _beside(**fields)), f"spec.{kind}[0].{field}", words)
+        for kind in ("initContainers", "sidecars")
+        for what, fields, field, words in (
+            ("with NUL in args", {"args": [NUL]}, "args[0]", "character NUL"),
+            ("with NUL in the command", {"command": ["x", NUL]}, "command[1]", "character NUL"),
+            ("with NUL in a variable", {"env": [{"name": "A", "value": NUL}]}, "env[0].value", "character NUL"),
+            ("in a directory above", {"workingDir": "/a/../b"}, "workingDir", "must not contain `..`"),
+            ("with an image in Greek", {"image": "ελτ:1"}, "image", "ASCII"),
+            ("with ELT_JOB", {"env": [{"name": "ELT_JOB", "value": "x"}]}, "env[0].name", "set by the operator"),
+            ("with no source", {"envFrom": [{}]}, "envFrom[0]", "exactly one of `secretRef` and `configMapRef`"),
+            ("with a negative limit", {"resources": {"limits": {"cpu": -1}}}, "resources.limits[cpu]", "at least 0"),
+        )
+    },
+    **{
+        f"{kind} too long together": (
+            _with(kind, *(_beside(name, args=["x" * 4096] * 16, env=_variables(1, 16)) for name in "abc")),
+            "spec", "196,608 bytes",
+        )
+        for kind in ("initContainers", "sidecars")
+    },
+    "a word of a container too long in bytes": (
+        _with("initContainers", _beside("a", args=["€" * 16_384] * 2)), "spec.initContainers[0]", "65,536 bytes"
+    ),
+    "init containers, sidecars and the script too long together": (
+        pipeline(
+            script="x" * 64 * KIB, initContainers=[_beside("a", command=["x" * 4096] * 16)],
+            sidecars=[_beside("b", env=_variables(17, 4096))],
+        ), "spec", "196,608 bytes",
+    ),
+    # where it may go
+    "an affinity to nothing": (pipeline(pod={"nodeAffinity": {}}), "spec.pod.nodeAffinity", f"set {_REQUIRED} or"),
+    **{
+        f"{operator} without values": (
+            _requires({"key": "a", "operator": operator}), f"{_ITS_REQUIREMENT}.values", "needs `values`"
+        )
+        for operator in ("In", "NotIn")
+    },
+    "In no values": (
+        _requires({"key": "a", "operator": "In", "values": []}), f"{_ITS_REQUIREMENT}.values", "needs `values`"
+    ),
+    **{
+        f"{operator} with a value": (
+            _requires({"key": "a", "operator": operator, "values": ["b"]}), f"{_ITS_REQUIREMENT}.values",
+            "`values` must not be set",
+        )
+        for operator in ("Exists", "DoesNotExist")
+    },
+    **{
+        f"{operator} than {values}": (
+            _requires({"key": "a", "operator": operator, **({"values": values} if values else {})}),
+            f"{_ITS_REQUIREMENT}.values", "needs exactly one value, a number",
+        )
+        for operator, values in (
+            ("Gt", ["many"]), ("Lt", ["1.5"]), ("Gt", ["1", "2"]), ("Gt", []), ("Lt", [""]), ("Gt", ["9" * 19]),
+        )
+    },
+    "a preference of no key": (
+        _prefers({"key": "a b", "operator": "Exists"}),
+        f"spec.pod.nodeAffinity.{_PREFERRED}[0].preference.matchExpressions[0].key", _NO_KEY,
+    ),
+    **{
+        f"spread over {key!r}": (
+            _spread(topologyKey=key), "spec.pod.topologySpreadConstraints[0].topologyKey", _NO_KEY
+        )
+        for key in ("a b", "-zone", "example.com/", "zone.", "Example.com/zone", "x" * 64)
+    },
+    "spread with a key of no label": (
+        _spread(labelSelector={"matchLabels": {"a b": "x"}}),
+        "spec.pod.topologySpreadConstraints[0].labelSelector.matchLabels", _NO_KEY,
+    ),
+    **{
+        f"host alias of {ip}": (_alias(ip, "db.internal"), "spec.pod.hostAliases[0].ip", "an IPv4 or IPv6 address")
+        for ip in (
+            "10.0.0", "10.0.0.256", "010.0.0.1", "10.0.0.7/8", "10.0.0.7:53", "db.internal", "fe80::1%eth0", "[::1]",
+            "::ffff:10.0.0.7", "1::2::3", " 10.0.0.7",
+        )
+    },
 }  # fmt: skip
+
+_LONG_NAME = "a" * 64
+
+BEYOND_BOUNDS: dict[str, tuple[Manifest, str, str]] = {
+    # what is run
+    "65 args": (entrypoint(args=["x"] * 65), "spec.args", "Too many"),
+    "an arg of 16,385 characters": (entrypoint(args=["x" * 16_385]), "spec.args[0]", "Too long"),
+    "an empty command": (pipeline(command=[]), "spec.command", "at least 1 items"),
+    # where it is run
+    **{
+        f"working directory {path!r}": (pipeline(workingDir=path), "spec.workingDir", "should match")
+        for path in ("data", "./data", "~/data", "../data")
+    },
+    "a long working directory": (pipeline(workingDir=f"/{'x' * 1024}"), "spec.workingDir", "Too long"),
+    # further containers
+    **{
+        f"{kind} {what}": (_with(kind, *beside), f"spec.{kind}{path}", words)
+        for kind in ("initContainers", "sidecars")
+        for what, beside, path, words in (
+            ("of one name", [_beside("a"), _beside("a")], "[1]", "Duplicate value"),
+            ("in five", [_beside(name) for name in "abcde"], "", "Too many"),
+            ("without a name", [{"image": "elt:1"}], "[0].name", "Required value"),
+            ("without an image", [{"name": "a"}], "[0].image", "Required value"),
+            ("with an upper-case name", [_beside("Proxy")], "[0].name", "should match"),
+            ("with a long name", [_beside(_LONG_NAME)], "[0].name", "Too long"),
+            ("with an empty command", [_beside(command=[])], "[0].command", "at least 1 items"),
+            ("in a directory of no root", [_beside(workingDir="data")], "[0].workingDir", "should match"),
+            ("with 65 args", [_beside(args=["x"] * 65)], "[0].args", "Too many"),
+            ("with ports", [_beside(ports=[{"containerPort": 80}])], "[0].ports", "unknown field"),
+            ("with mounts", [_beside(volumeMounts=[])], "[0].volumeMounts", "unknown field"),
+            ("with rights", [_beside(securityContext={})], "[0].securityContext", "unknown field"),
+            ("with a probe", [_beside(startupProbe={})], "[0].startupProbe", "unknown field"),
+            ("with a restart policy", [_beside(restartPolicy="Always")], "[0].restartPolicy", "unknown field"),
+        )
+    },
+    # where it may go
+    "no terms": (
+        pipeline(pod={"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": []}}}),
+        f"spec.pod.nodeAffinity.{_REQUIRED}.nodeSelectorTerms", "at least 1 items",
+    ),
+    "a term of nothing": (
+        _requires(), f"spec.pod.nodeAffinity.{_REQUIRED}.nodeSelectorTerms[0].matchExpressions", "at least 1 items"
+    ),
+    "an operator of no labels": (
+        _requires({"key": "a", "operator": "Like", "values": ["b"]}), f"{_ITS_REQUIREMENT}.operator", "Unsupported"
+    ),
+    "a value of no label": (
+        _requires({"key": "a", "operator": "In", "values": ["b c"]}), f"{_ITS_REQUIREMENT}.values[0]", "should match"
+    ),
+    "a pod affinity": (pipeline(pod={"podAffinity": {}}), "spec.pod.podAffinity", "unknown field"),
+    "a preference of no weight": (
+        pipeline(
+            pod={
+                "nodeAffinity": {
+                    _PREFERRED: [
+                        {"weight": 0, "preference": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}}
+                    ]
+                }
+            }
+        ),
+        f"spec.pod.nodeAffinity.{_PREFERRED}[0].weight", "greater than or equal to 1",
+    ),
+    "spread with no skew": (
+        _spread(maxSkew=0), "spec.pod.topologySpreadConstraints[0].maxSkew", "greater than or equal to 1"
+    ),
+    "spread over nothing": (_spread(topologyKey=""), "spec.pod.topologySpreadConstraints[0].topologyKey", "at least 1"),
+    "spread somehow": (
+        _spread(whenUnsatisfiable="Maybe"), "spec.pod.topologySpreadConstraints[0].whenUnsatisfiable", "Unsupported"
+    ),
+    "a host without a name": (_alias("10.0.0.7"), "spec.pod.hostAliases[0].hostnames", "at least 1 items"),
+    "a host's name with a space": (_alias("10.0.0.7", "a b"), "spec.pod.hostAliases[0].hostnames[0]", "should match"),
+    "a group below 0": (
+        pipeline(pod={"supplementalGroups": [-1]}), "spec.pod.supplementalGroups[0]", "greater than or equal to 0"
+    ),
+    "a group twice": (pipeline(pod={"supplementalGroups": [7, 7]}), "spec.pod.supplementalGroups[1]", "Duplicate"),
+    **{
+        f"queue {name!r}": (pipeline(queueName=name), "spec.queueName", words)
+        for name, words in (
+            ("Nightly", "should match"), ("other/nightly", "should match"), ("a.b", "should match"),
+            ("-a", "should match"), ("", "at least 1 chars"), (_LONG_NAME, "Too long"),
+        )
+    },
+}  # fmt: skip
+"""What the API server refuses by bounds, patterns and types: manifest, path and words."""
 
 ACCEPTED: dict[str, Manifest] = {
     "a long script": pipeline(script="x" * 64 * KIB),
@@ -423,6 +663,47 @@ ACCEPTED: dict[str, Manifest] = {
     "huge pages": pipeline(
         resources={"limits": {"hugepages-2Mi": "4Mi", "memory": "1Gi"}, "requests": {"hugepages-2Mi": "4Mi"}}
     ),
+    "nothing but an image": entrypoint(),
+    "no args": entrypoint(args=[]),
+    "as many args as there may be": entrypoint(args=["x" * KIB] * 64),
+    "command and args just short enough": pipeline(command=["x" * 4096] * 16, args=["x" * 4096] * 16),
+    "a variable in args": pipeline(args=["$(PASSWORD)", "control \x01"]),
+    **{f"working directory {path}": pipeline(workingDir=path) for path in ("/", "/a b", "/..a/b..", "/a/.b", "//a")},
+    "eight further containers": pipeline(
+        initContainers=[_beside(name, command=["x"], args=["y"], workingDir="/") for name in "abcd"],
+        sidecars=[
+            _beside(
+                name, imagePullPolicy="Never", env=[{"name": "A", "value": "x"}],
+                envFrom=[{"secretRef": {"name": "s"}}], resources={"limits": {"cpu": 1}},
+            )
+            for name in "efgh"
+        ],
+    ),
+    "further containers just short enough": pipeline(
+        initContainers=[_beside("a", args=["x" * 16_384] * 4)],
+        sidecars=[_beside("b", command=["x" * 16_384] * 4, env=_variables(15, 4096))],
+    ),
+    "a name with dots for a variable": _env(name="spring.profiles.active", value="batch"),
+    "required nodes": _requires(
+        {"key": "kubernetes.io/os", "operator": "In", "values": ["linux", ""]},
+        {"key": "a", "operator": "NotIn", "values": ["b"]},
+        {"key": "example.com/gpu", "operator": "Exists"},
+        {"key": "c", "operator": "DoesNotExist", "values": []},
+        {"key": "cores", "operator": "Gt", "values": ["7"]},
+        {"key": "level", "operator": "Lt", "values": ["7"]},
+    ),
+    "preferred nodes": _prefers({"key": "disk", "operator": "In", "values": ["ssd"]}),
+    "spread over zones": _spread(
+        topologyKey="topology.kubernetes.io/zone", whenUnsatisfiable="DoNotSchedule",
+        labelSelector={"matchLabels": {"app.kubernetes.io/name": "weather"}},
+    ),
+    **{f"host alias of {ip}": _alias(ip, "db", "db.internal") for ip in ("10.0.0.7", "::1", "2001:db8::A", "fe80::1")},
+    "further groups": pipeline(pod={"supplementalGroups": [0, 2_147_483_647]}),
+    **{f"queue {name}": pipeline(queueName=name) for name in ("nightly", "7", "a" * 63)},
+    **{
+        f"label {key}": pipeline(pod={"labels": {key: "x"}})
+        for key in ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/part-of")
+    },
     "kept for ever so long": pipeline(runRetentionSeconds=31_536_000),
     "not kept": pipeline(runRetentionSeconds=0),
 }  # fmt: skip

@@ -155,7 +155,7 @@ def test_the_work_decides_whatever_containers_others_have_added(mesh: Namespace)
         "native": ("ERROR", "ApplicationError", 3),
         "unready": ("COMPLETE", "Completed", 0),
         "absent": ("COMPLETE", "Completed", 0),
-        "broken": ("ERROR", "StartError", None),
+        "broken": ("ERROR", "PreparationFailed", None),
     }
     assert "Init container vault ended with exit code 2" in message(jobs["broken"])
     assert "no such table" in mesh.log(jobs["native"]), "the kubelet ends a native sidecar, so the pod and its log stay"

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from e2e.clock import DAILY, day, lately, minutes_from_now, now, sleep_until, text
+from e2e.clock import DAILY, day, days_from_the_end, lately, minutes_from_now, now, sleep_until, text
 from e2e.world import Body, Namespace, Operator, Refused, batch, ended, kubectl, reason
 
 TIMES = 'echo "at ${ELT_SCHEDULED_TIME-} from ${ELT_INTERVAL_START-} to ${ELT_INTERVAL_END-}"'
@@ -254,6 +254,32 @@ def test_jobs_of_the_schedule_are_known_by_their_label(namespace: Namespace) -> 
 
     assert job["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "elt-operator"}
     assert "labels" not in namespace.get("by-hand")["metadata"]
+
+
+def test_a_day_counted_from_the_months_end_fires_and_no_other_day_that_the_cron_job_names(namespace: Namespace) -> None:
+    if now().hour == 23 and now().minute > 56:
+        sleep_until(minutes_from_now(5))
+    today, another_day = days_from_the_end(now())
+    for name, days in (("today", today), ("another", another_day)):
+        namespace.pipeline(name, schedule=f"* * {days} * *")
+
+    namespace.until(lambda: bool(namespace.jobs()), timeout=100)
+    namespace.pipeline("today", schedule=f"* * {today} * *", suspend=True)
+    (job,) = namespace.jobs()
+    fired = datetime.fromisoformat(job["spec"]["trigger"]["scheduledTime"])
+
+    def has_fired() -> bool:
+        last = (namespace.cron_job("another") or {}).get("status", {}).get("lastScheduleTime")
+        return last is not None and datetime.fromisoformat(last) >= fired
+
+    if another_day.startswith("L"):
+        namespace.until(lambda: has_fired() and not namespace.slots(), timeout=60)
+    assert job["spec"]["pipelineName"] == "today"
+    assert namespace.wait(job["metadata"]["name"], ended)["status"]["phase"] == "COMPLETE"
+    status = namespace.get("another", "eltpipelines")["status"]
+    assert not status.keys() & {"skippedSlots", "lastScheduleTime"}
+    assert datetime.fromisoformat(status["nextScheduleTime"]) > fired
+    assert not told(namespace, "another")
 
 
 # --- minute by minute

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from ipaddress import ip_address
 from typing import Any, Final
 
 import cel
@@ -32,10 +33,20 @@ def _is_quantity(text: str) -> bool:
     return True
 
 
+def _is_ip(text: str) -> bool:
+    """Return whether it is an address to the API server: one with a zone is none, nor is IPv4 written as IPv6."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return address.version == 4 or not (address.scope_id or address.ipv4_mapped)
+
+
 _LIBRARIES: Final[dict[str, Callable[..., Any]]] = {
     "sum": sum,
     "lowerAscii": lambda text: text.lower(),
     "replace": lambda text, old, new: text.replace(old, new),
+    "isIP": _is_ip,
     "isQuantity": _is_quantity,
     "quantity": _quantity,
     "isLessThan": lambda one, other: one < other,

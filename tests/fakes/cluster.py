@@ -11,6 +11,7 @@ from typing import Any
 
 from builders import KEY, at
 from elt_operator.api import names
+from elt_operator.core import render
 from elt_operator.core.events import Event
 from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Run, Slot, Stop
 from elt_operator.errors import Refused, Stale
@@ -217,9 +218,11 @@ class FakeCluster:
             body = self.objects.get(("runs", run.name))
             if body is None or body["metadata"]["uid"] != run.uid:
                 raise Stale(f"run {run.name} is gone")
+            if run.resource_version not in {"", body["metadata"]["resourceVersion"]}:
+                raise Stale(f"run {run.name}: the object has been modified")
             words = {names.STOP_REASON_ANNOTATION: stop.reason.value, names.STOP_MESSAGE_ANNOTATION: stop.message}
             metadata = _merged(body["metadata"], {"annotations": words})
-            return self.store("runs", {**body, "metadata": metadata, "spec": {**body["spec"], "suspend": True}})
+            return self.store("runs", {**body, "metadata": metadata, "spec": {**body["spec"], **render.end_of(run)}})
 
         return self._write(act)
 

@@ -85,7 +85,8 @@ Key = Annotated[
     extra(rules(rule("self != '.' && !self.startsWith('..')", "a key must not be `.` and must not start with `..`"))),
 ]
 """A key within a Secret or ConfigMap."""
-EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[_A-Za-z][-._A-Za-z0-9]*$")]
+"""Programs in Java take settings from names with dots, too: spring.profiles.active."""
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Generation = Annotated[int, Field(ge=-1, le=2**62)]
 

@@ -58,9 +58,10 @@ LabelMap = Annotated[
             _LABEL_KEYS,
             rule(
                 f"!self.exists(key, {matches('key', _of_domains(*_KUBERNETES))}"
-                " || key in ['job-name', 'controller-uid'])",
-                f"keys of {names.GROUP}, kubernetes.io and k8s.io, job-name and controller-uid are reserved;"
-                " choose another prefix",
+                " && !key.startsWith('app.kubernetes.io/')"
+                f" || key in ['job-name', 'controller-uid', '{names.MANAGED_BY_LABEL}'])",
+                f"keys of {names.GROUP}, kubernetes.io and k8s.io, job-name and controller-uid are reserved, except"
+                f" app.kubernetes.io/* without {names.MANAGED_BY_LABEL}; choose another prefix",
                 reason="FieldValueForbidden",
             ),
         )

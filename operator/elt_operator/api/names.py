@@ -43,6 +43,12 @@ SLOT_NAME_ANNOTATION = f"{GROUP}/slot-name"
 SLOT_GATE = f"{GROUP}/slot"
 """The scheduling gate of the pods that slots would make: they are never scheduled."""
 
+SLOT_CONTROLLER = f"{GROUP}/slots"
+"""``spec.managedBy`` of slots: other controllers, of batch Jobs and of queues, leave them alone."""
+
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""On runs: the queue of Kueue that admits them (https://kueue.sigs.k8s.io/docs/tasks/run/jobs/)."""
+
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "elt-operator"
 

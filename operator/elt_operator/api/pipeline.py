@@ -5,8 +5,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from elt_operator.api import texts
+from elt_operator.api import container, texts
 from elt_operator.api.conditions import Conditions
+from elt_operator.api.container import Directory, ExtraContainers, Image, PullPolicy
+from elt_operator.api.environment import EnvFromSources, EnvVars, env_bytes
 from elt_operator.api.fields import (
     ATOMIC,
     SET,
@@ -20,17 +22,9 @@ from elt_operator.api.fields import (
     rule,
     rules,
 )
-from elt_operator.api.pod import (
-    ENV_BYTES,
-    VOLUMES_BYTES,
-    EnvFromSources,
-    EnvVars,
-    PodSettings,
-    PullSecrets,
-    Volumes,
-)
+from elt_operator.api.pod import VOLUMES_BYTES, PodSettings, PullSecrets, Volumes
 from elt_operator.api.resources import ResourceRequirements
-from elt_operator.api.texts import Arguments, Moment, Setting
+from elt_operator.api.texts import Moment, Setting, Words
 
 PROPERTY_NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
@@ -92,12 +86,15 @@ _WHAT_IS_RUN: Final = {
     "actions": texts.of_each("self.actions"),
     "script": texts.of("self.script"),
     "command": texts.of_each("self.command"),
+    "args": texts.of_each("self.args"),
 }
 _FREE_TEXTS: Final = {
     **_WHAT_IS_RUN,
     "properties": texts.of_map("self.properties"),
-    "env": ENV_BYTES,
+    "env": env_bytes("self.env"),
     "volumes": VOLUMES_BYTES,
+    "initContainers": container.bytes_of("self.initContainers"),
+    "sidecars": container.bytes_of("self.sidecars"),
     "pod.annotations": texts.of_map("self.pod.annotations"),
 }
 """What of a Pipeline may be long, with its size in CEL. Names and keys are bounded one by one."""
@@ -107,8 +104,19 @@ class PipelineSpec(
     Fields,
     json_schema_extra=rules(
         rule(
-            "[has(self.actions), has(self.script), has(self.command)].filter(given, given).size() == 1",
-            "exactly one of `actions`, `script` and `command` must be set",
+            "[has(self.actions), has(self.script), has(self.command)].filter(given, given).size() <= 1",
+            "at most one of `actions`, `script` and `command` may be set; without any the image's entrypoint runs",
+        ),
+        rule(
+            "!has(self.args) || !(has(self.actions) || has(self.script))",
+            "`args` belong to `command` or to the image's entrypoint; remove them, or `actions` or `script`",
+            field=".args",
+        ),
+        rule(
+            "!has(self.initContainers) || !has(self.sidecars)"
+            " || self.sidecars.all(one, !self.initContainers.exists(other, other.name == one.name))",
+            "an init container and a sidecar must not have the same name",
+            field=".sidecars",
         ),
         *(
             texts.at_most(
@@ -130,13 +138,9 @@ class PipelineSpec(
 ):
     """What to run, with which settings, when and within which limits."""
 
-    image: Annotated[
-        str,
-        Field(min_length=1, max_length=1024, pattern=r"^\S+$"),
-        extra(rules(rule("self.matches('^[!-~]+$')", "an image's name has only ASCII characters and no spaces"))),
-    ]
+    image: Image
     """The image of the run's container, by tag or digest."""
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    image_pull_policy: PullPolicy | None = None
     """When the image is pulled; Kubernetes' own default when absent."""
     image_pull_secrets: PullSecrets | None = None
     """Secrets with the registry's credentials."""
@@ -145,9 +149,16 @@ class PipelineSpec(
     """Meltano command lines without the word `meltano`, in order; the first failure ends the run. Words are split at
     spaces and nothing is expanded."""
     script: Annotated[str, Field(min_length=1, max_length=65536), extra(rules(texts.NO_NUL))] | None = None
-    """A script for bash, run as `bash -euo pipefail`. The Job's arguments are $1, $2 and so on."""
-    command: Annotated[Arguments, Field(min_length=1)] | None = None
-    """The argument vector of any program in the image; no shell is involved."""
+    """A script, run as `bash -euo pipefail`. A first line such as `#!/usr/bin/env python3` has that program run it
+    instead; the image needs bash, too. The Job's arguments are $1, $2 and so on."""
+    command: Annotated[Words, Field(min_length=1)] | None = None
+    """What is started in place of the image's entrypoint: any program of the image; no shell is involved. Without
+    command, actions and script the image's entrypoint runs."""
+    args: Words | None = None
+    """The arguments of command, or of the image's entrypoint in place of the image's own (CMD). Those of a Job follow
+    them."""
+    working_dir: Directory | None = None
+    """The directory in which the run's container starts; the image's own when absent."""
 
     properties: Properties | None = None
     """Settings by name, for example tap-weather.start_date, given to the run as environment variables
@@ -162,6 +173,11 @@ class PipelineSpec(
     """CPU and memory of the run's container."""
     volumes: Volumes | None = None
     """Volumes of the run's pod and where its container sees them."""
+    init_containers: ExtraContainers | None = None
+    """Containers that run before the run's own, one after the other; one that fails fails the attempt."""
+    sidecars: ExtraContainers | None = None
+    """Containers that start after the init containers and go on beside the run's own until it has ended: a proxy to a
+    database, say. How they end does not matter."""
     pod: PodSettings = PodSettings()
     """The pod's other settings."""
 
@@ -176,6 +192,8 @@ class PipelineSpec(
 
     concurrency_policy: Literal["Queue", "Forbid", "Replace"] = "Queue"
     """What happens to a new Job while another one is active: it waits, is refused, or replaces the other one."""
+    queue_name: Label | None = None
+    """The queue of Kueue that admits the runs, a LocalQueue of the namespace. Without it Kueue does not see them."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 0
     """How many attempts may follow the first one. Evictions, drains and preemptions do not count."""
     no_retry_exit_codes: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), SET] | None = None
@@ -183,7 +201,8 @@ class PipelineSpec(
     timeout_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     """How many seconds one attempt may take; 0: no limit; absent: the operator's default (3600)."""
     pending_timeout_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 600
-    """How many seconds the run may wait for its pod to start before the Job is an ERROR that says why."""
+    """How many seconds the run may wait for its pod to start before the Job is an ERROR that says why; those that
+    initContainers take do not count."""
     run_retention_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     """How many seconds the finished run, its pod and its log stay after the Job's end; the operator's default when
     absent."""

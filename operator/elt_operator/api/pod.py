@@ -10,8 +10,8 @@ from elt_operator.api.fields import (
     DNS_SUBDOMAIN,
     LABEL_VALUE,
     QUALIFIED_NAME,
+    SET,
     Count,
-    EnvName,
     Fields,
     Key,
     Label,
@@ -25,124 +25,7 @@ from elt_operator.api.fields import (
     rules,
 )
 from elt_operator.api.keys import KEY_WORDS, AnnotationMap, LabelMap, NodeSelector
-
-
-class SecretKey(Fields):
-    """One key of a Secret in the same namespace."""
-
-    name: ObjectName
-    """Name of the Secret."""
-    key: Key
-    """The key within it."""
-    optional: bool | None = None
-    """Continue without it if it is missing."""
-
-
-class ConfigMapKey(Fields):
-    """One key of a ConfigMap in the same namespace."""
-
-    name: ObjectName
-    """Name of the ConfigMap."""
-    key: Key
-    """The key within it."""
-    optional: bool | None = None
-    """Continue without it if it is missing."""
-
-
-# What Kubernetes lets a variable be (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/).
-_FIELD_PATH: Final = (
-    r"^(metadata\.(name|namespace|uid)|spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?)"
-    rf"|metadata\.(labels|annotations)\['{QUALIFIED_NAME.strip('^$')}'\])$"
-)
-
-
-class PodField(Fields):
-    """A field of the pod itself."""
-
-    field_path: Annotated[
-        str,
-        Field(min_length=1, max_length=384),
-        extra(
-            rules(
-                rule(
-                    matches("self", _FIELD_PATH),
-                    "use metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'],"
-                    " metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP,"
-                    " status.hostIPs, status.podIP or status.podIPs",
-                )
-            )
-        ),
-    ]
-    """Path of the field, for example metadata.name or status.podIP."""
-
-
-class EnvSource(
-    Fields,
-    json_schema_extra=rules(
-        rule(
-            "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(given, given).size() == 1",
-            "exactly one of `secretKeyRef`, `configMapKeyRef` and `fieldRef` must be set",
-        )
-    ),
-):
-    """Where a variable's value comes from; exactly one of the fields is set."""
-
-    secret_key_ref: SecretKey | None = None
-    """A key of a Secret. The value is read by the kubelet, never by the operator."""
-    config_map_key_ref: ConfigMapKey | None = None
-    """A key of a ConfigMap."""
-    field_ref: PodField | None = None
-    """A field of the pod."""
-
-
-class EnvVar(
-    Fields,
-    json_schema_extra=rules(
-        rule("!(has(self.value) && has(self.valueFrom))", "`value` and `valueFrom` must not both be set"),
-        rule(
-            "!self.name.startsWith('ELT_') && self.name != 'MELTANO_RUN_ID'",
-            "MELTANO_RUN_ID and names that start with ELT_ are set by the operator; choose another name",
-            field=".name",
-            reason="FieldValueForbidden",
-        ),
-    ),
-):
-    """An environment variable of the run's container."""
-
-    name: EnvName
-    """Name of the variable. MELTANO_RUN_ID and names that start with ELT_ are reserved for the operator."""
-    value: Annotated[str, Field(max_length=32768), extra(rules(texts.NO_NUL, texts.ONE_VALUE))] | None = None
-    """Its value. Never put a secret here: anyone who can read the Pipeline can read it."""
-    value_from: EnvSource | None = None
-    """Where its value comes from instead."""
-
-
-class NamedSource(Fields):
-    """A Secret or ConfigMap in the same namespace."""
-
-    name: ObjectName
-    """Its name."""
-    optional: bool | None = None
-    """Continue without it if it is missing."""
-
-
-class EnvFromSource(
-    Fields,
-    json_schema_extra=rules(
-        rule(
-            "has(self.secretRef) != has(self.configMapRef)",
-            "exactly one of `secretRef` and `configMapRef` must be set",
-        )
-    ),
-):
-    """All keys of one Secret or ConfigMap as environment variables; exactly one of the two is set."""
-
-    prefix: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    """A prefix for each key."""
-    secret_ref: NamedSource | None = None
-    """The Secret."""
-    config_map_ref: NamedSource | None = None
-    """The ConfigMap."""
+from elt_operator.api.placement import HostAliases, NodeAffinity, TopologySpreads
 
 
 class KeyToPath(Fields):
@@ -315,10 +198,16 @@ class PodSettings(Fields):
     """Labels that a node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=16), ATOMIC] | None = None
     """Taints that the pod tolerates."""
+    node_affinity: NodeAffinity | None = None
+    """Nodes that the pod needs, or rather goes to, by more than one value of a label."""
+    topology_spread_constraints: TopologySpreads | None = None
+    """How runs are spread over nodes or zones."""
+    host_aliases: HostAliases | None = None
+    """Names of hosts that no DNS knows, with their addresses."""
     priority_class_name: ObjectName | None = None
     """The pod's priority class."""
     labels: LabelMap | None = None
-    """Labels of the pod, in addition to the operator's own."""
+    """Labels of the pod, in addition to the operator's own: app.kubernetes.io/name, say, where a policy requires it."""
     annotations: AnnotationMap | None = None
     """Annotations of the pod."""
     run_as_user: Id | None = None
@@ -327,20 +216,14 @@ class PodSettings(Fields):
     """The group id of the process; the image's own when absent."""
     fs_group: Id | None = None
     """The group that owns the volumes; needed for most claims to be writable."""
+    supplemental_groups: Annotated[list[Id], Field(max_length=16), SET] | None = None
+    """Further groups of the process."""
     run_as_non_root: bool = True
     """Refuse to start as root. PodSecurity `restricted` requires it."""
     read_only_root_filesystem: bool = False
     """Make the image's files read-only. /tmp is then an emptyDir, unless a volume of yours is mounted there."""
     termination_grace_period_seconds: Count = 30
     """How many seconds the process has between SIGTERM and SIGKILL."""
-
-
-EnvVars = Annotated[list[EnvVar], Field(max_length=128), list_map("name")]
-EnvFromSources = Annotated[list[EnvFromSource], Field(max_length=32), ATOMIC]
-ENV_BYTES: Final = (
-    f"self.env.map(entry, entry.name.size() + {texts.if_set('entry.value', texts.of('entry.value'))}).sum()"
-)
-"""In CEL, how many bytes ``env`` has."""
 
 
 def _items_bytes(source: str) -> str:

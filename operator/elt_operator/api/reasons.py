@@ -30,6 +30,7 @@ class Reason(StrEnum):
     IMAGE_PULL_FAILED = "ImagePullFailed", "The image cannot be pulled."
     UNSCHEDULABLE = "Unschedulable", "No node can take the run's pod."
     START_ERROR = "StartError", "The container cannot be started."
+    PREPARATION_FAILED = "PreparationFailed", "An init container failed, so the run's own container was not started."
     INVALID_CONFIGURATION = (
         "InvalidConfiguration",
         "The Job or its Pipeline asks for something that is not allowed.",

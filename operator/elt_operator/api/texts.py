@@ -75,6 +75,10 @@ NO_NUL: Final = rule(
 Argument = Annotated[str, Field(max_length=4096), extra(rules(NO_NUL))]
 Arguments = Annotated[list[Argument], Field(max_length=64), ATOMIC]
 
+Word = Annotated[str, Field(max_length=16_384), extra(rules(NO_NUL))]
+Words = Annotated[list[Word], Field(max_length=64), ATOMIC]
+"""A command, or its arguments: one of them may be a whole script for a shell."""
+
 ONE_VALUE: Final = rule(
     f"type(self) != string || {of('self')} <= {TEXT_BYTES}",
     f"one value must not exceed {_counted(TEXT_BYTES)}; put it into a file and name the file here",

@@ -4,6 +4,7 @@ The moments are those of the CronJob controller: a wall-clock time that a change
 and one that comes twice comes twice (measured against its library, github.com/robfig/cron/v3: docs/scheduling.md).
 """
 
+import calendar
 import difflib
 import importlib.resources
 import re
@@ -30,6 +31,8 @@ class _Field:
     lowest: int
     highest: int
     words: tuple[str, ...] = ()
+    more: str = ""
+    """What else may be written in it, for people."""
 
     @property
     def size(self) -> int:
@@ -40,7 +43,8 @@ class _Field:
     def allowed(self) -> str:
         """What may be written in it, for people."""
         named = f" or {self.words[0]} to {self.words[-1]}" if self.words else ""
-        return f"use numbers from {self.lowest} to {self.highest}{named}, *, ranges (a-b), steps (*/n) and lists (a,b)"
+        numbers = f"use numbers from {self.lowest} to {self.highest}{named}{self.more}"
+        return f"{numbers}, *, ranges (a-b), steps (*/n) and lists (a,b)"
 
     def number(self, value: str) -> int:
         """Return the number that a name or up to nine digits stand for."""
@@ -50,7 +54,7 @@ class _Field:
 _FIELDS: Final = (
     _Field("minute", 0, 59),
     _Field("hour", 0, 23),
-    _Field("day-of-month", 1, 31),
+    _Field("day-of-month", 1, 31, more=", L (the last day), L-n (n days before it)"),
     _Field("month", 1, 12, ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")),
     _Field("day-of-week", 0, 6, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
 )
@@ -66,6 +70,8 @@ _MACROS: Final = {
 }
 _VALUE: Final = r"[0-9]{1,9}|[A-Z]{3}"
 _ITEM: Final = re.compile(rf"(?P<first>\*|{_VALUE})(-(?P<last>{_VALUE}))?(/(?P<step>[0-9]{{1,9}}))?")
+_LAST: Final = re.compile(r"L(?:-(?P<before>[0-9]{1,2}))?")
+_SHORTEST_MONTH, _LONGEST_MONTH = 28, 31
 _NEVER: Final = "this schedule never matches a date; check day-of-month and month"
 
 
@@ -80,11 +86,34 @@ class InvalidScheduleError(OperatorError):
 
 @dataclass(frozen=True)
 class Cron:
-    """A schedule that Kubernetes can carry out."""
+    """A schedule that Kubernetes can carry out, but for days that are counted from a month's end: those are ours."""
 
-    expression: str
-    """Its five fields, as a CronJob has them."""
+    fields: str
+    """Its five fields, in capitals. The day-of-month may have ``L``, the last day, and ``L-n``, n days before it."""
     zone: ZoneInfo
+
+    @property
+    def expression(self) -> str:
+        """Its fields as a CronJob has them, which may name further days: all that may be the last of a month."""
+        return _for_kubernetes(self.fields)
+
+    def last_until(self, moment: datetime) -> datetime | None:
+        """Return ``moment`` where its day counts, else the last time before it; ``None``: there is none in bounds.
+
+        It says nothing of hours and minutes: a time that a CronJob gave is one of the schedule, if its day is.
+        """
+        if not within_bounds(moment) or self._counts(moment.astimezone(self.zone)):
+            return moment
+        return self.last_before(moment)
+
+    def _counts(self, wall: datetime) -> bool:
+        """Return whether the day of a time that ``expression`` has is one of the schedule."""
+        wanted = _days_from_the_end(self.fields)
+        if wanted is None:
+            return True
+        last = calendar.monthrange(wall.year, wall.month)[1]
+        of_month = wall.day in wanted.days or last - wall.day in wanted.from_the_end
+        return of_month or wall.isoweekday() % 7 in wanted.weekdays
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first time after ``moment``; ``None``: there is none in bounds, or none for decades."""
@@ -123,6 +152,8 @@ class Cron:
         for wall in CronSim(_for_search(self.expression), start, reverse=not forward):
             if abs(wall - start) > _FAR:
                 return best
+            if not self._counts(wall):
+                continue
             for fold in (met_first, 1 - met_first):
                 found = self._moment(wall, fold)
                 if found is None or (found <= moment if forward else found >= moment):
@@ -154,6 +185,53 @@ def _for_search(expression: str) -> str:
     CronSim gets ``*``, or the numbers one by one.
     """
     return " ".join(_numbers(text, field) for text, field in zip(expression.split(), _FIELDS, strict=True))
+
+
+@dataclass(frozen=True)
+class _DaysFromTheEnd:
+    """The days of a schedule of which some are counted from a month's end. One of the three is enough."""
+
+    from_the_end: frozenset[int]
+    """0 is the last day."""
+    days: frozenset[int]
+    weekdays: frozenset[int]
+    """From 0, Sunday; none where each weekday is right, for that restricts nothing."""
+
+
+def _from_the_end(item: str) -> int | None:
+    """Return how many days before the last of its month an item of day-of-month is; ``None``: it names no such day."""
+    found = _LAST.fullmatch(item)
+    return int(found["before"] or 0) if found else None
+
+
+@lru_cache(maxsize=4096)
+def _for_kubernetes(fields: str) -> str:
+    """Return the fields with each day from a month's end as the four days that it may be."""
+    minute, hour, days, month, weekday = fields.split()
+    spelt = [
+        item if (before := _from_the_end(item)) is None else f"{_SHORTEST_MONTH - before}-{_LONGEST_MONTH - before}"
+        for item in days.split(",")
+    ]
+    return " ".join((minute, hour, ",".join(spelt), month, weekday))
+
+
+@lru_cache(maxsize=4096)
+def _days_from_the_end(fields: str) -> _DaysFromTheEnd | None:
+    """Return which days count among those that ``_for_kubernetes`` names; ``None``: all do."""
+    _, _, days, _, weekday = fields.split()
+    of_day, of_weekday = _FIELDS[2], _FIELDS[4]
+    items = days.split(",")
+    plain = ",".join(item for item in items if _from_the_end(item) is None)
+    numbers = _numbers(plain, of_day) if plain else ""
+    from_the_end = frozenset(before for item in items if (before := _from_the_end(item)) is not None)
+    if not from_the_end or numbers == "*":
+        return None
+    weekdays = _numbers(weekday, of_weekday).replace("*", "")
+    return _DaysFromTheEnd(from_the_end, _integers(numbers), _integers(weekdays))
+
+
+def _integers(numbers: str) -> frozenset[int]:
+    return frozenset(int(number) for number in numbers.split(",") if number)
 
 
 def _numbers(text: str, field: _Field) -> str:
@@ -244,7 +322,7 @@ def _expression(schedule: str) -> str:
             raise _error(schedule, f'{field.name} "{text_of_field}": {problem}')
     expression = " ".join(fields)
     try:
-        CronSim(_for_search(expression), datetime(2024, 1, 1))  # noqa: DTZ001 - a wall-clock time
+        CronSim(_for_search(_for_kubernetes(expression)), datetime(2024, 1, 1))  # noqa: DTZ001 - a wall-clock time
     except CronSimError as error:
         raise _error(schedule, _NEVER) from error
     return expression
@@ -303,7 +381,6 @@ def _instead_of_every(seconds: Fraction, duration: str) -> str:
 
 _QUARTZ: Final = (
     ("day-of-month", "W", '"W" (nearest weekday) is not supported; use days, for example 15, or weekdays (MON-FRI)'),
-    ("day-of-month", "L", '"L" (last day) is not supported; use 1 (the first), or 28, which every month has'),
     ("day-of-week", "#", '"#" (n-th weekday) is not supported; use days of the month, for example 1-7 (first week)'),
     ("day-of-week", "L", '"L" (last weekday) is not supported; use days of the month, for example 22-28'),
 )  # fmt: skip
@@ -315,7 +392,18 @@ def _field_problem(text: str, field: _Field) -> str:
     for of_field, letter, instead in _QUARTZ:
         if field.name == of_field and letter in re.sub("|".join(field.words) or "^$", "", text):
             return instead
-    return next((problem for item in text.split(",") if (problem := _item_problem(item, field))), "")
+    for item in text.split(","):
+        of_end = field.name == "day-of-month" and item.startswith("L")
+        if problem := _last_day_problem(item) if of_end else _item_problem(item, field):
+            return problem
+    return ""
+
+
+def _last_day_problem(item: str) -> str:
+    before = _from_the_end(item)
+    if before is not None and before < _SHORTEST_MONTH:
+        return ""
+    return f"use L (the last day of the month), or L-1 to L-{_SHORTEST_MONTH - 1} (days before it)"
 
 
 def _item_problem(item: str, field: _Field) -> str:

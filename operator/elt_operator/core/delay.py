@@ -47,6 +47,14 @@ class Delay:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """How the last attempt ended."""
+
+    words: str
+    time: datetime
+
+
+@dataclass(frozen=True)
 class Wait:
     """A run that is not over, as far as it may be held up."""
 
@@ -65,12 +73,38 @@ class Wait:
     @property
     def since(self) -> datetime | None:
         """Since when a container should have started; ``None`` while nobody has to wait for one."""
-        if self.run.suspended or self.run.gone or self.tried_all or (self.pod and self.pod.begun):
+        if self.run.suspended or self.run.stopped or self.run.gone or self.tried_all:
+            return None  # `stopped`, and not suspended: the batch Job controller has yet to see that it was resumed
+        if self.pod and self.pod.begun:
             return None
         if self.pod:
-            return self.pod.created
+            return None if self.preparing else max([self.pod.created, *self._preparations_ended])
         later = [moment for moment in (self.run.started, self._next_attempt) if moment]
         return max([self.run.created, *later])
+
+    @property
+    def preparing(self) -> str:
+        """The Pipeline's own init container at work, which may take its time like the run itself; empty: none is."""
+        running = [other.name for other in (self.pod.others if self.pod else ()) if other.prepares and other.running]
+        return next((name for name in running if name in self.run.preparations), "")
+
+    @property
+    def _preparations_ended(self) -> list[datetime]:
+        others = self.pod.others if self.pod else ()
+        ends = [other.ended_at for other in others if other.prepares and not other.sidecar]
+        return [end for end in ends if end]
+
+    @property
+    def last_failure(self) -> Failure | None:
+        """How the last attempt ended, where a container of it was seen to; ``None``: none was."""
+        last = self.pods[-1] if self.pods else None
+        if last and last.ended and last.ended.end_time:
+            return Failure(f"Pod {last.name} ended with exit code {last.ended.exit_code}", last.ended.end_time)
+        failed = last.failed_preparation if last else None
+        if last and failed and failed.ended_at:
+            words = f"Init container {failed.name} of pod {last.name} ended with exit code {failed.exit_code}"
+            return Failure(words, failed.ended_at)
+        return None
 
     @property
     def tried_all(self) -> bool:
@@ -132,7 +166,18 @@ def kept_alive(wait: Wait) -> Delay | None:
     return Delay(
         Reason.RUNNING,
         f"The run's own container has ended with exit code {pod.ended.exit_code}. Container "
-        f"{' and '.join(pod.lingering)}, which is not part of the run, keeps pod {pod.name} alive and is being ended.",
+        f"{' and '.join(pod.lingering)} keeps pod {pod.name} alive and is being ended.",
+    )
+
+
+def queued(wait: Wait) -> Delay | None:
+    """Kueue keeps it suspended until its queue has room for it."""
+    if not (wait.run.suspended and wait.run.queue):
+        return None
+    return Delay(
+        Reason.STARTING,
+        f"Batch Job {wait.run.name} is waiting for queue {wait.run.queue} of Kueue to admit it. "
+        f"See: kubectl describe localqueue {wait.run.queue}",
     )
 
 
@@ -144,15 +189,22 @@ def suspended_by_somebody(wait: Wait) -> Delay | None:
     return Delay(Reason.STARTING, f"Somebody suspended batch Job {wait.run.name}. To resume it: {resume}")
 
 
+def being_prepared(wait: Wait) -> Delay | None:
+    """An init container of the Pipeline is at work."""
+    if not wait.preparing:
+        return None
+    words = f"Init container {wait.preparing} is running; the run's own container starts once it has ended."
+    return Delay(Reason.STARTING, words)
+
+
 def next_attempt(wait: Wait) -> Delay | None:
     """An attempt has failed, and Kubernetes pauses before the next one."""
-    last = wait.pods[-1] if wait.pods else None
-    if wait.pod or wait.late or wait.tried_all or not last or not last.ended or not last.ended.end_time:
+    last = wait.last_failure
+    if wait.pod or wait.late or wait.tried_all or not last:
         return None
-    if wait.now - last.ended.end_time < PATIENCE:
+    if wait.now - last.time < PATIENCE:
         return None  # the batch Job controller may just be about to say that it was the last attempt
-    words = f"Pod {last.name} ended with exit code {last.ended.exit_code}; the next attempt starts after a pause."
-    return Delay(Reason.STARTING, words)
+    return Delay(Reason.STARTING, f"{last.words}; the next attempt starts after a pause.")
 
 
 def refused_pod(wait: Wait) -> Delay | None:
@@ -187,7 +239,7 @@ def no_container(wait: Wait) -> Delay | None:
 
 
 def not_prepared(wait: Wait) -> Delay | None:
-    """A container that others added comes before ours, and does not get ready."""
+    """A container that comes before ours does not get ready: the Pipeline's own, or one that others added."""
     if not wait.late or not wait.pod:
         return None
     in_the_way = [other for other in wait.pod.others if other.prepares and other.exit_code != 0]
@@ -195,9 +247,9 @@ def not_prepared(wait: Wait) -> Delay | None:
     if not stuck:
         return _not_ready(wait, wait.pod)
     words = ": ".join(word for word in (stuck.reason, stuck.message) if word)
-    return Delay(
-        Reason.START_ERROR, f"The container cannot be started yet: init container {stuck.name} is not done: {words}"
-    )
+    kind, done = ("sidecar", "running") if stuck.sidecar else ("init container", "done")
+    reason = Reason.IMAGE_PULL_FAILED if stuck.reason in _IMAGE_TROUBLE else Reason.START_ERROR
+    return Delay(reason, f"The container cannot be started yet: {kind} {stuck.name} is not {done}: {words}")
 
 
 def _not_ready(wait: Wait, pod: Pod) -> Delay | None:
@@ -227,7 +279,9 @@ CHECKS: Sequence[Check] = (
     deleted,
     lost_node,
     kept_alive,
+    queued,
     suspended_by_somebody,
+    being_prepared,
     next_attempt,
     refused_pod,
     no_node,
@@ -276,8 +330,8 @@ def next_look(situation: Situation, run: Run) -> timedelta | None:
         moments += [wait.since + PATIENCE, deadline]
     if wait.pod and wait.pod.deletion_due:
         moments.append(wait.pod.deletion_due + PATIENCE)
-    if not wait.pod and wait.pods and wait.pods[-1].ended and wait.pods[-1].ended.end_time:
-        moments.append(wait.pods[-1].ended.end_time + PATIENCE)
+    if not wait.pod and wait.last_failure:
+        moments.append(wait.last_failure.time + PATIENCE)
     coming = [moment - wait.now for moment in moments if moment > wait.now]
     again = [LOOK_AGAIN] if wait.late else []
     return min([*coming, *again], default=None)

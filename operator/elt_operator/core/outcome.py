@@ -83,7 +83,7 @@ def stopped(evidence: Evidence) -> Verdict | None:
         return None
     if not (last and last.ended):
         never = last and not last.started
-        end = ", before a container had started" if never else "; how its process ended is unknown"
+        end = ", before the run's own container had started" if never else "; how its process ended is unknown"
         return Verdict(Phase.STOPPED, stop.reason, f"{stop.message}{end}.")
     message = f"{stop.message}; its process ended with {exit_code_in_words(last.ended.exit_code)}."
     return Verdict(Phase.STOPPED, stop.reason, message)
@@ -107,7 +107,8 @@ def of_others(pod: Pod) -> str:
     if pod.kept_alive_by:
         names = " and ".join(pod.kept_alive_by)
         return f" Container {names}, which is not part of the run, kept running and is being ended."
-    ends = [f"{other.name} ended with {exit_code_in_words(other.exit_code)}" for other in pod.others if other.exit_code]
+    failed = [other for other in pod.others if other.exit_code and not other.prepares]
+    ends = [f"{other.name} ended with {exit_code_in_words(other.exit_code or 0)}" for other in failed]
     return f" Not part of the run: container {', '.join(ends)}." if ends else ""
 
 
@@ -212,15 +213,25 @@ def not_prepared(evidence: Evidence) -> Verdict | None:
     last = evidence.last
     if not last or last.ended or last.started:
         return None
-    failed = next((other for other in last.others if other.prepares and other.exit_code), None)
+    failed = last.failed_preparation
     if not failed or failed.exit_code is None:
         return None
-    words = ": ".join(word for word in (failed.reason, failed.message.strip()) if word and word != "Error")
+    if failed.reason in NOT_STARTED:
+        message = f"Init container {failed.name} could not be started: {failed.message.strip()}"
+        return _error(Reason.PREPARATION_FAILED, message)
+    if failed.reason == "OOMKilled":
+        message = (
+            f"Init container {failed.name} ran out of memory (OOMKilled, exit code {failed.exit_code}), so the run's "
+            "own container was not started. Raise its resources.limits.memory in spec.initContainers of the Pipeline."
+        )
+        return _error(Reason.PREPARATION_FAILED, message)
+    said = " ".join((log.explanation(failed.message) or "").split())
+    reason = f" ({failed.reason})" if failed.reason not in {"", "Error"} else ""
     message = (
-        f"Init container {failed.name} ended with {exit_code_in_words(failed.exit_code)}, so the run's own container "
-        f"was not started{f' ({words})' if words else ''}. See: kubectl logs {last.name} -c {failed.name}"
+        f"Init container {failed.name} ended with {exit_code_in_words(failed.exit_code)}{reason}, so the run's own "
+        f"container was not started{f': {said}' if said else f'. See: kubectl logs {last.name} -c {failed.name}'}"
     )
-    return _error(Reason.START_ERROR, message)
+    return _error(Reason.PREPARATION_FAILED, message)
 
 
 def failed_unseen(evidence: Evidence) -> Verdict | None:
@@ -273,7 +284,8 @@ def process_end(pod: Pod) -> Ended | None:
 def tried_all(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether no further attempt will be made: only the batch Job controller's word to that may be to come."""
     codes = [pod.ended.exit_code for pod in pods if pod.ended and pod.failed_by_itself]
-    return len(codes) > run.retries or any(code in run.final_exit_codes for code in codes)
+    unprepared = sum(pod.phase == "Failed" and pod.failed_preparation is not None for pod in pods)
+    return len(codes) + unprepared > run.retries or any(code in run.final_exit_codes for code in codes)
 
 
 def is_over(run: Run, pods: Sequence[Pod]) -> bool:
@@ -326,7 +338,9 @@ def verdict(evidence: Evidence, rules: Sequence[Rule] = RULES) -> Verdict:
 
 
 def _copied_log(evidence: Evidence) -> str:
-    """Return the kubelet's copy of a lost log's end, which it makes of a container that failed."""
+    """Return the kubelet's copy of a lost log's end, or of an init container's; it makes one of each that failed."""
+    if evidence.last and not evidence.last.ended and (failed := evidence.last.failed_preparation):
+        return failed.message if failed.reason not in NOT_STARTED else ""
     ended = evidence.last.ended if evidence.last else None
     lost = evidence.log is None or evidence.log.text is None
     return ended.message if lost and ended and ended.exit_code and ended.reason not in NOT_STARTED else ""

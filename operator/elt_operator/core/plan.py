@@ -153,9 +153,7 @@ def _about_run(situation: Situation, job: Job, run: Run) -> Action:
         refusal = situation.refused_lately(run.uid)
         if not refusal:
             return StopRun(run, wanted)
-        words = (
-            f"{wanted.message.rstrip('.')}, but Kubernetes refuses to suspend batch Job {run.name}: {refusal.message}"
-        )
+        words = f"{wanted.message.rstrip('.')}, but Kubernetes refuses to stop batch Job {run.name}: {refusal.message}"
         return _write(job, status.running(situation, job, run, Reason.REJECTED, words))
     if lingering := outcome.attempt_to_end(run, pods, situation.pods_told_to_end):
         return EndPod(job, lingering)

@@ -5,45 +5,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from elt_operator.api import names
+from elt_operator.api.container import ExtraContainer
 from elt_operator.api.fields import DNS_LABEL, Json
 from elt_operator.api.job import JobSpec, Trigger
 from elt_operator.api.pipeline import PipelineSpec
+from elt_operator.api.placement import TopologySpread
 from elt_operator.api.pod import OWN_TMP_VOLUME, PodSettings, Volume
-from elt_operator.core.situation import Job, Limits, Pipeline
+from elt_operator.core.commands import command_of, literal
+from elt_operator.core.situation import Job, Limits, Pipeline, Run
 from elt_operator.core.variables import variables
-
-# Both wrappers are fixed text: what a user wrote reaches them as positional parameters only, so no shell ever reads it
-# as code that it was not meant to be.
-
-# Bash as process 1 ignores SIGTERM and does not pass it on; so the work is a child that a trap can reach. The signal
-# may come before the trap knows the child, hence the second look at `stopped`. It also interrupts `wait`, whose answer
-# is then not the exit code of the child: hence `again`.
-ACTIONS_WRAPPER: Final = """\
-set -f
-trap 'again=1 stopped=1; kill -TERM "$child" 2>/dev/null' TERM INT
-count=$1; shift
-actions=("${@:1:count}"); shift "$count"
-for action in "${actions[@]}"; do
-  [ -z "${stopped-}" ] || exit 143
-  meltano $action "$@" & child=$!
-  [ -z "${stopped-}" ] || kill -TERM "$child" 2>/dev/null
-  again=1; while [ -n "$again" ]; do again=; wait "$child"; code=$?; done
-  [ "$code" -eq 0 ] || exit "$code"
-done
-"""
-
-# A script starts further programs, and bash does not end them when it is told to end: job control gives the script a
-# process group of its own, and the signal goes to the whole group. It also reports the script's end; so standard error
-# is the script's alone. `--` keeps a script that starts with `-` from being taken for an option.
-SCRIPT_WRAPPER: Final = """\
-set -m
-trap 'again=1 stopped=1; kill -TERM -- "-$child"' TERM INT
-exec 3>&2 2>/dev/null
-bash -euo pipefail -c -- "$@" 2>&3 3>&- & child=$!
-[ -z "${stopped-}" ] || kill -TERM -- "-$child"
-again=1; while [ -n "$again" ]; do again=; wait "$child"; code=$?; done
-exit "$code"
-"""
 
 # What keeps Meltano quiet, offline and readable by machines; a Pipeline may set each of them otherwise.
 MELTANO_DEFAULTS: Final = {
@@ -53,10 +23,6 @@ MELTANO_DEFAULTS: Final = {
     "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
     "PYTHONUNBUFFERED": "1",
 }
-
-STARTED_BYTES: Final = 32 * 1024
-"""How much of what is started a Job's status repeats: what 32 actions with their arguments come to could not be stored.
-"""
 
 _LONGEST_JOB_NAME: Final = 63
 _NUMBER_DIGITS: Final = 9
@@ -82,60 +48,13 @@ def may_name_a_job(name: str) -> bool:
     return len(name) <= _LONGEST_JOB_NAME and re.fullmatch(DNS_LABEL, name) is not None
 
 
-def started_arguments(pipeline: PipelineSpec, job: JobSpec) -> list[str]:
-    """Return what is started, for people: the argument vector, or one command line for each action.
-
-    It has at most ``STARTED_BYTES`` in all; where there is more, the last text ends in ``…``.
-    """
-    return _shortened(_started(pipeline, job), STARTED_BYTES)
-
-
-def _shortened(texts: list[str], most: int) -> list[str]:
-    """Return ``texts`` as far as they have ``most`` bytes in all."""
-    kept: list[str] = []
-    for text in texts:
-        encoded = text.encode(errors="replace")
-        if len(encoded) > most:
-            return [*kept, encoded[:most].decode(errors="ignore") + "…"]
-        kept.append(text)
-        most -= len(encoded)
-    return kept
-
-
-def _started(pipeline: PipelineSpec, job: JobSpec) -> list[str]:
-    arguments = job.arguments or []
-    if pipeline.actions:
-        return [" ".join(["meltano", action, *arguments]) for action in pipeline.actions]
-    if pipeline.script:
-        return ["script", *arguments]
-    return [*(pipeline.command or []), *arguments]
-
-
-def _command(pipeline: PipelineSpec, job: JobSpec) -> Json:
-    """Return the container's ``command`` and ``args``."""
-    arguments = job.arguments or []
-    if pipeline.actions:
-        parameters = [str(len(pipeline.actions)), *pipeline.actions, *arguments]
-        return {"command": ["bash", "-c", ACTIONS_WRAPPER, "elt"], "args": _literal(parameters)}
-    if pipeline.script:
-        return {
-            "command": ["bash", "-c", SCRIPT_WRAPPER, "elt"],
-            "args": _literal([pipeline.script, "script", *arguments]),
-        }
-    # The command may name the container's variables as `$(NAME)`, as in any pod; a Job's arguments may not.
-    return {"command": pipeline.command, "args": _literal(arguments)}
-
-
-def _literal(arguments: list[str]) -> list[str]:
-    """Return ``arguments`` so that Kubernetes hands them on as they are; to it ``$$`` is ``$`` and ``$(NAME)`` a value.
-
-    https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
-    """
-    return [argument.replace("$", "$$") for argument in arguments]
+def _given(fields: Json) -> Json:
+    """Return the fields that say something: Kubernetes has its own defaults for the rest."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def _environment(pipeline: Pipeline, job: Job, number: int) -> list[Json]:
-    """Return the container's environment: defaults, then properties, then ``env``, then what is the operator's own."""
+    """Return the environment of the run's own container: ``env`` wins over properties, and they over the defaults."""
     spec, job_spec = _specs(pipeline, job)
     literals = {
         **MELTANO_DEFAULTS,
@@ -143,11 +62,19 @@ def _environment(pipeline: Pipeline, job: Job, number: int) -> list[Json]:
         **variables(spec.properties),
         **variables(job_spec.properties),
     }
-    entries: dict[str, Json] = {
-        name: {"name": name, "value": value}
-        for name, value in zip(literals, _literal(list(literals.values())), strict=True)
-    }
-    entries |= {entry.name: entry.as_json() for entry in spec.env or []}
+    escaped = zip(literals, literal(list(literals.values())), strict=True)
+    given = [{"name": name, "value": value} for name, value in escaped]
+    return _beside_fixed(job, job_spec, number, [*given, *(entry.as_json() for entry in spec.env or [])])
+
+
+def _beside_fixed(job: Job, job_spec: JobSpec, number: int, given: list[Json]) -> list[Json]:
+    """Return the operator's own variables, then ``given``, the last of each name: it may refer to ours, never win."""
+    fixed = {entry["name"]: entry for entry in _fixed(job, job_spec, number)}
+    return list((fixed | {entry["name"]: entry for entry in given} | fixed).values())
+
+
+def _fixed(job: Job, job_spec: JobSpec, number: int) -> list[Json]:
+    """Return the variables that are the operator's own, and that say which Job the process belongs to."""
     fixed = {
         "ELT_NAMESPACE": job.key.namespace,
         "ELT_PIPELINE": job.key.pipeline,
@@ -159,8 +86,7 @@ def _environment(pipeline: Pipeline, job: Job, number: int) -> list[Json]:
     }
     if job_spec.full_refresh:
         fixed["MELTANO_RUN_FULL_REFRESH"] = "true"
-    entries |= {name: {"name": name, "value": value} for name, value in fixed.items()}
-    return list(entries.values())
+    return [{"name": name, "value": value} for name, value in fixed.items()]
 
 
 def _times(trigger: Trigger) -> dict[str, str]:
@@ -218,7 +144,12 @@ def _pod_security(pod: PodSettings) -> Json:
 
     https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
     """
-    ids = {"runAsUser": pod.run_as_user, "runAsGroup": pod.run_as_group, "fsGroup": pod.fs_group}
+    ids = {
+        "runAsUser": pod.run_as_user,
+        "runAsGroup": pod.run_as_group,
+        "fsGroup": pod.fs_group,
+        "supplementalGroups": pod.supplemental_groups,
+    }
     return {
         "runAsNonRoot": pod.run_as_non_root,
         "seccompProfile": {"type": "RuntimeDefault"},
@@ -226,28 +157,71 @@ def _pod_security(pod: PodSettings) -> Json:
     }
 
 
-def _container(pipeline: Pipeline, job: Job, number: int) -> Json:
-    spec, job_spec = _specs(pipeline, job)
+def _settings(spec: PipelineSpec) -> Json:
+    """Return what all containers of the pod have in common: the volumes, and what is fixed for safety."""
     _, mounts = _volumes(spec)
-    optional: Json = {
-        "imagePullPolicy": spec.image_pull_policy,
-        "envFrom": [source.as_json() for source in spec.env_from or []],
-        "resources": spec.resources.as_json() if spec.resources else None,
-        "volumeMounts": mounts,
-    }
     return {
-        "name": names.CONTAINER,
-        "image": spec.image,
-        **_command(spec, job_spec),
-        "env": _environment(pipeline, job, number),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": spec.pod.read_only_root_filesystem,
         },
-        **{name: value for name, value in optional.items() if value},
+        **_given({"volumeMounts": mounts}),
     }
+
+
+def _chosen(said: PipelineSpec | ExtraContainer) -> Json:
+    """Return what the Pipeline chose for one container, beside what it runs."""
+    optional = {
+        "imagePullPolicy": said.image_pull_policy,
+        "envFrom": [source.as_json() for source in said.env_from or []],
+        "resources": said.resources.as_json() if said.resources else None,
+        "workingDir": said.working_dir,
+    }
+    return {"image": said.image, **_given(optional)}
+
+
+def _container(pipeline: Pipeline, job: Job, number: int) -> Json:
+    """Return the run's own container."""
+    spec, job_spec = _specs(pipeline, job)
+    return {
+        "name": names.CONTAINER,
+        **_chosen(spec),
+        **command_of(spec, job_spec),
+        "env": _environment(pipeline, job, number),
+        **_settings(spec),
+    }
+
+
+def _beside(said: ExtraContainer, pipeline: Pipeline, job: Job, number: int) -> Json:
+    """Return a container that the Pipeline puts beside the run's own."""
+    spec, job_spec = _specs(pipeline, job)
+    return {
+        "name": said.name,
+        **_chosen(said),
+        **_given({"command": said.command, "args": said.args}),
+        "env": _beside_fixed(job, job_spec, number, [entry.as_json() for entry in said.env or []]),
+        **_settings(spec),
+    }
+
+
+def _containers_before(pipeline: Pipeline, job: Job, number: int) -> list[Json]:
+    """Return what starts before the run's own container: init containers, then sidecars, which go on beside it.
+
+    Kubernetes ends such sidecars once the others have ended
+    (https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/).
+    """
+    spec, _ = _specs(pipeline, job)
+    first = [_beside(one, pipeline, job, number) for one in spec.init_containers or []]
+    sidecars = [_beside(one, pipeline, job, number) | {"restartPolicy": "Always"} for one in spec.sidecars or []]
+    return [*first, *sidecars]
+
+
+def _spread(said: TopologySpread) -> Json:
+    """Return a rule for spreading pods: without a selector Kubernetes would count none at all."""
+    all_runs = {"labelSelector": {"matchLabels": {names.MANAGED_BY_LABEL: names.MANAGER}}}
+    return all_runs | said.as_json()
 
 
 def _pod_spec(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> Json:
@@ -261,9 +235,13 @@ def _pod_spec(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> Json
         "serviceAccountName": pod.service_account_name,
         "nodeSelector": pod.node_selector,
         "tolerations": [toleration.as_json() for toleration in pod.tolerations or []],
+        "affinity": {"nodeAffinity": pod.node_affinity.as_json()} if pod.node_affinity else None,
+        "topologySpreadConstraints": [_spread(one) for one in pod.topology_spread_constraints or []],
+        "hostAliases": [alias.as_json() for alias in pod.host_aliases or []],
         "priorityClassName": pod.priority_class_name,
         "imagePullSecrets": [secret.as_json() for secret in spec.image_pull_secrets or []],
         "volumes": volumes,
+        "initContainers": _containers_before(pipeline, job, number),
     }
     return {
         "restartPolicy": "Never",
@@ -272,8 +250,22 @@ def _pod_spec(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> Json
         "terminationGracePeriodSeconds": pod.termination_grace_period_seconds,
         "securityContext": _pod_security(pod),
         "containers": [_container(pipeline, job, number)],
-        **{name: value for name, value in optional.items() if value},
+        **_given(optional),
     }
+
+
+STOPPED_AFTER: Final = 1
+"""``activeDeadlineSeconds`` of a batch Job that was told to stop. Ours have none otherwise: the pod has the limit."""
+
+
+def end_of(run: Run) -> Json:
+    """Return what a batch Job has to say so that its pods end, with their grace period, and no further one comes.
+
+    Its deadline, when it has started: that fails it for good, where anybody, and Kueue above all, resumes what is only
+    suspended. The deadline of one that has not started begins once it does: so it is suspended, too.
+    """
+    waits = run.started is None or run.suspended
+    return {"activeDeadlineSeconds": STOPPED_AFTER} | ({"suspend": True} if waits else {})
 
 
 def _pod_failure_policy(spec: PipelineSpec) -> Json:
@@ -321,7 +313,7 @@ def run(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> dict[str, 
         "metadata": {
             "name": run_name(job.key.pipeline, number),
             "namespace": job.key.namespace,
-            "labels": labels,
+            "labels": labels | ({names.QUEUE_LABEL: spec.queue_name} if spec.queue_name else {}),
             "annotations": {
                 names.PIPELINE_GENERATION_ANNOTATION: str(pipeline.generation),
                 names.PENDING_TIMEOUT_ANNOTATION: str(spec.pending_timeout_seconds),

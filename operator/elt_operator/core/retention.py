@@ -14,7 +14,7 @@ def _due_at(situation: Situation, run: Run) -> datetime | None:
         return None
     if not outcome.is_over(run, situation.pods_of(run)) or run.number > (recorded or 0):
         return None
-    return _ended_at(situation, run) + timedelta(seconds=_seconds_kept(situation))
+    return _ended_at(situation, run) + timedelta(seconds=_seconds_kept(situation, run))
 
 
 def _ended_at(situation: Situation, run: Run) -> datetime:
@@ -28,8 +28,13 @@ def _ended_at(situation: Situation, run: Run) -> datetime:
     return max(believable, default=run.created)
 
 
-def _seconds_kept(situation: Situation) -> int:
-    """Return how long runs are kept: as their Pipeline says, else as the administrator does."""
+def _seconds_kept(situation: Situation, run: Run) -> int:
+    """Return how long ``run`` is kept: as its Pipeline says, else as the administrator does.
+
+    One that was stopped in its queue, or before it was taken up at all, has no log to keep, and could be resumed.
+    """
+    if run.stop and run.suspended and (run.queue or run.started is None):
+        return 0
     spec = situation.pipeline.spec if situation.pipeline else None
     own = spec.run_retention_seconds if spec else None
     return situation.limits.run_retention if own is None else own

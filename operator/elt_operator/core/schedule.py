@@ -57,12 +57,19 @@ def ours(situation: Situation) -> CronJob | None:
 def slots(situation: Situation) -> list[Slot]:
     """Return the slots that are ours to deal with, the oldest first: made by our CronJob, or by hand from its template.
 
-    A name proves nothing: another CronJob, or one of a Pipeline that was deleted, may have had the same.
+    A name proves nothing: another CronJob, or one of a Pipeline that was deleted, may have had the same. One of a day
+    that does not count, for the CronJob names all that may be the last of a month, stands for the last time that does:
+    that was dealt with, or Kubernetes has passed it over for this one.
     """
     cron_job, pipeline = ours(situation), situation.pipeline
     if not cron_job or not pipeline or not pipeline.spec:
         return []
-    return [slot for slot in situation.slots if not slot.deleting and slot.cron_job_uid in {"", cron_job.uid}]
+    wanted = readable(pipeline)
+    found = [slot for slot in situation.slots if not slot.deleting and slot.cron_job_uid in {"", cron_job.uid}]
+    return [
+        replace(slot, time=wanted.last_until(slot.time) or slot.time) if wanted and slot.time else slot
+        for slot in found
+    ]
 
 
 def to_come(situation: Situation, moment: datetime) -> bool:
@@ -206,7 +213,7 @@ def _timetable(situation: Situation, pipeline: Pipeline, found: CronJob | None) 
     wanted = readable(pipeline)
     if wanted is None:  # the schedule of before waits until what is written now can be read
         return replace(found.timetable, suspend=True, agreed=_suspended(found.timetable.agreed)) if found else None
-    agreed = f"{wanted.expression} {wanted.zone.key}"
+    agreed = f"{wanted.fields} {wanted.zone.key}"
     agreed = _suspended(agreed) if spec.suspend else agreed
     return Timetable(
         schedule=wanted.expression,
@@ -286,6 +293,7 @@ def _manifest(pipeline: Pipeline, wanted: Timetable) -> Json:
                 # The API server gives a batch Job without labels those of its pods: not every dashboard copies its own.
                 "spec": {
                     "suspend": wanted.slots_suspended,
+                    "managedBy": names.SLOT_CONTROLLER,
                     "template": {"metadata": {"labels": labels}, "spec": render.idle_pod(pipeline)},
                 },
             },

@@ -162,19 +162,26 @@ class Run:
     stop: Stop | None = None
     """Why we told it to stop; ``None``: we did not."""
     suspended: bool = False
-    """Whether it is told to have no pods, by us or by somebody else."""
+    """Whether it is told to have no pods for now, by us before it has started, or by somebody else."""
     stopped: bool = False
-    """Whether the batch Job controller has seen that, and will make no further pod."""
+    """Whether the batch Job controller makes no further pod: it is suspended, or will be failed once its pods are over.
+    """
     started: datetime | None = None
     """When the batch Job controller first took it up, or took it up again after a suspension."""
     gone: bool = False
     """Whether the watch says that it was deleted: this is what it was at last."""
     retries: int = 0
     """How many attempts may follow the first one, in the batch Job controller's count."""
+    preparations: AbstractSet[str] = frozenset()
+    """The init containers that its Pipeline names, and that come to an end."""
+    queue: str = ""
+    """The queue of Kueue that it waits in while it is suspended, unless we stopped it; empty: none."""
     final_exit_codes: AbstractSet[int] = frozenset()
     """Exit codes of our container after which it makes no further attempt."""
     unwatched: bool = False
     """Whether only a live read found it: somebody took away the label by which it is watched."""
+    resource_version: str = field(default="", compare=False)
+    """Of what is known here; a new one alone is no news."""
 
 
 NOT_STARTED: Final = frozenset({"StartError", "ContainerCannotRun"})
@@ -206,6 +213,10 @@ class OtherContainer:
     reason: str = ""
     """Why it waits, or how it ended, in the kubelet's word."""
     message: str = ""
+    ended_at: datetime | None = None
+    """When it ended, as far as the kubelet says so."""
+    sidecar: bool = False
+    """Whether it is a native sidecar: an init container that goes on beside ours."""
     unready: bool = False
     """Whether it is a sidecar at work whose startup probe has not succeeded, so that ours has to wait for it."""
 
@@ -279,6 +290,13 @@ class Pod:
     def kept_alive_by(self) -> list[str]:
         """Those of them that nobody ends: native sidecars, which are init containers, are ended by the kubelet."""
         return [other.name for other in self.others if other.goes_on and not other.prepares] if self.lingering else []
+
+    @property
+    def failed_preparation(self) -> OtherContainer | None:
+        """The init container that failed, so that ours was never started; ``None``: none did."""
+        if self.started:
+            return None
+        return next((one for one in self.others if one.prepares and not one.sidecar and one.exit_code), None)
 
     @property
     def succeeded(self) -> bool:

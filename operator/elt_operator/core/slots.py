@@ -182,7 +182,7 @@ def settled(situation: Situation) -> list[Settled]:
     result = []
     for slot in schedule.slots(situation):
         if _dealt_with(situation, slot) or _outdated(situation, slot):
-            result.append(Settled(slot, slot.time))
+            result.append(Settled(slot))
             continue
         because = None if made(situation, slot) else skipped_because(situation, slot)
         if not because and not made(situation, slot):

@@ -9,7 +9,7 @@ from elt_operator.api.conditions import Condition, Verdict, transitioned
 from elt_operator.api.job import TERMINAL_PHASES, JobStatus, Phase
 from elt_operator.api.pipeline import ActiveJob, LastJob, PipelineStatus
 from elt_operator.api.reasons import Reason
-from elt_operator.core import outcome, render, schedule, slots
+from elt_operator.core import commands, outcome, schedule, slots
 from elt_operator.core.admission import Refusal
 from elt_operator.core.faults import Fault
 from elt_operator.core.situation import Job, Pipeline, Pod, Run, Situation
@@ -92,7 +92,7 @@ def _arguments(situation: Situation, job: Job, run: Run) -> list[str] | None:
     pipeline = situation.pipeline
     if not pipeline or not pipeline.spec or not job.spec or pipeline.generation != run.pipeline_generation:
         return None
-    return [argument[:8192] for argument in render.started_arguments(pipeline.spec, job.spec)]
+    return [argument[:8192] for argument in commands.started_arguments(pipeline.spec, job.spec)]
 
 
 def ended(situation: Situation, job: Job, run: Run, result: outcome.Outcome) -> JobStatus:

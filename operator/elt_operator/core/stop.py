@@ -1,6 +1,7 @@
 """When a run is ended before its time, and why. A list of checks, in order; a new cause is one entry more.
 
-A run is stopped by suspending it: its process gets SIGTERM and its grace period, and its pod's end can still be read.
+A run is stopped by its batch Job's deadline: its process gets SIGTERM and its grace period, and its pod's end can still
+be read.
 """
 
 from collections.abc import Callable, Sequence

@@ -110,11 +110,10 @@ class Store(Generic[S]):
         if snapshot is None:
             return dropped
         of_key = self._by_key.setdefault(snapshot.key, {})
-        if of_key.get(uid) == snapshot:
-            return None
+        known = of_key.get(uid)
         of_key[uid] = snapshot
         self._keys[uid] = snapshot.key
-        return snapshot.key
+        return None if known == snapshot else snapshot.key
 
     def forget(self, uid: str, version: int = 0) -> Key | None:
         """Forget the object ``uid``, which was gone at ``version``; return the Pipeline that it belonged to, if known.

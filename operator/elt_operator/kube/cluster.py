@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, Self
 
 from elt_operator.api import names
 from elt_operator.api.fields import Json
+from elt_operator.core import render
 from elt_operator.core.events import Event
 from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Run, Slot, Stop
 from elt_operator.errors import NotLeading, Refused, Stale
@@ -45,9 +46,9 @@ class Cluster(Protocol):
         """
 
     async def stop_run(self, run: Run, stop: Stop) -> Body:
-        """Suspend a batch Job and write down why.
+        """Have a batch Job end, for good, and write down why.
 
-        ``Refused``: admission said no. ``Stale``: it is gone, or another one has its name.
+        ``Refused``: admission said no. ``Stale``: it is gone, another one has its name, or it has changed.
         """
 
     async def delete_run(self, run: Run) -> None:
@@ -193,7 +194,9 @@ class LiveCluster:
     async def stop_run(self, run: Run, stop: Stop) -> Body:
         """See ``Cluster``."""
         annotations = {names.STOP_REASON_ANNOTATION: stop.reason, names.STOP_MESSAGE_ANNOTATION: stop.message}
-        body = {"metadata": {"uid": run.uid, "annotations": annotations}, "spec": {"suspend": True}}
+        # How it is ended depends on what it is now: Kueue may be about to start it, or to suspend it.
+        whose = {"uid": run.uid, "resourceVersion": run.resource_version or None}
+        body = {"metadata": {**whose, "annotations": annotations}, "spec": render.end_of(run)}
         with _in_our_words(Forbidden, Invalid):
             return await self._patch(paths.RUNS.object(run.key.namespace, run.name), body)
 

@@ -331,6 +331,8 @@ class Reconciler:
             live = await self.cluster.run(run.key.namespace, run.name)
             if live is None or live["metadata"]["uid"] != run.uid:
                 self.cache.forget("jobs", run.uid)
+            else:
+                self.cache.runs.take(live)
             raise
         except Refused as refused:
             self._remember_refusal(run.uid, str(refused))

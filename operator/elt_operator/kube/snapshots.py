@@ -298,11 +298,14 @@ def run(body: Body, of: Key | None = None) -> Run | None:
         or Run.pending_timeout_seconds,
         finish=_finish(conditions),
         # Anybody who may write annotations can write down a reason; it counts where the run was really told to stop.
-        stop=_stop(body) if suspended else None,
+        stop=_stop(body) if suspended or spec.get("activeDeadlineSeconds") == render.STOPPED_AFTER else None,
         suspended=suspended,
-        stopped=_holds(conditions, "Suspended"),
+        stopped=any(_holds(conditions, kind) for kind in ("Suspended", "FailureTarget")),
         started=time(status.get("startTime")),
         retries=foreign.integer(spec.get("backoffLimit")),
+        preparations=_init_containers(foreign.part(spec, "template", "spec"))[0],
+        queue=_label(body, names.QUEUE_LABEL),
+        resource_version=foreign.text(foreign.part(body, "metadata").get("resourceVersion")),
         final_exit_codes=_final_exit_codes(spec),
     )
 
@@ -396,7 +399,7 @@ def pod(body: Body, of: Key | None = None) -> Pod | None:
         node=foreign.text(foreign.part(body, "spec").get("nodeName")),
         answers=_answers(conditions.get("Ready", {})),
         deletion_due=deletion_due,
-        others=tuple(_others(status, foreign.part(body, "spec"))),
+        others=tuple(_others(status, body)),
         interrupted_at=interrupted_at,
         last_change=_last_change(status, conditions, interrupted_at),
     )
@@ -434,12 +437,12 @@ def _written(body: Body) -> frozenset[str]:
     """Return what stands in a pod's own manifest, without the values of its variables."""
     whose, spec = foreign.identity(body), foreign.part(body, "spec")
     found = {*(whose or ()), foreign.text(spec.get("nodeName"))}
-    for container in foreign.items(spec.get("containers")):
-        found |= {foreign.text(container.get("name")), foreign.text(container.get("image"))}
-        command = container.get("command")
-        # `$(NAME)` in a command becomes the variable's value.
-        words = command[:_WORDS] if isinstance(command, list) else []
-        found |= {word for word in words if isinstance(word, str) and "$(" not in word}
+    for container in (*foreign.items(spec.get("initContainers")), *foreign.items(spec.get("containers"))):
+        found |= {foreign.text(container.get(name)).rstrip("/") for name in ("name", "image", "workingDir")}
+        for said in (container.get("command"), container.get("args")):
+            words = said[:_WORDS] if isinstance(said, list) else []
+            # `$(NAME)` becomes the variable's value.
+            found |= {word for word in words if isinstance(word, str) and "$(" not in word}
         found |= {foreign.text(variable.get("name")) for variable in foreign.items(container.get("env"))}
     return frozenset(found - {""})
 
@@ -469,26 +472,34 @@ def _started(body: Body, state: Body) -> datetime | None:
     return time(began.get("startedAt")) or _created(body)
 
 
-def _others(status: Body, spec: Body) -> Iterator[OtherContainer]:
-    """Yield the containers that are not ours: admission webhooks add them to the pods of a mesh, say."""
-    sidecars = {
-        foreign.text(one.get("name"))
-        for one in foreign.items(spec.get("initContainers"))
-        if one.get("restartPolicy") == "Always"
-    }
+def _init_containers(pod_spec: Body) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of the init containers that come to an end, and of those that go on: native sidecars."""
+    found = foreign.items(pod_spec.get("initContainers"))
+    sidecars = frozenset(foreign.text(one.get("name")) for one in found if one.get("restartPolicy") == "Always")
+    return frozenset(foreign.text(one.get("name")) for one in found) - sidecars, sidecars
+
+
+def _others(status: Body, body: Body) -> Iterator[OtherContainer]:
+    """Yield the containers beside the run's own: the Pipeline names them, or an admission webhook has added them."""
+    _, sidecars = _init_containers(foreign.part(body, "spec"))
     for kind, prepares in (("initContainerStatuses", True), ("containerStatuses", False)):
         for container in _container_statuses(status, kind):
             name, state = foreign.text(container.get("name")), foreign.part(container, "state")
             if name and (prepares or name != names.CONTAINER):
                 terminated, waiting = foreign.part(state, "terminated"), foreign.part(state, "waiting")
                 said = terminated or waiting
+                reason, message = _said(said, "reason"), foreign.text(said.get("message"))
+                if waiting or reason in NOT_STARTED or by_a_runtime(message):  # else it is the end of its own log
+                    message = _quoted(message, body, of_a_runtime=reason in _BY_A_RUNTIME)
                 yield OtherContainer(
                     name=name,
                     prepares=prepares,
                     running="running" in state,
                     exit_code=foreign.integer(terminated.get("exitCode")) if terminated else None,
-                    reason=_said(said, "reason"),
-                    message=without_values(_said(said, "message"), of_a_runtime=_said(said, "reason") in _BY_A_RUNTIME),
+                    reason=reason,
+                    message=message,
+                    ended_at=time(terminated.get("finishedAt")),
+                    sidecar=prepares and name in sidecars,
                     unready=name in sidecars and "running" in state and container.get("started") is False,
                 )
 

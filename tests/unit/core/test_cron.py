@@ -121,6 +121,9 @@ def test_a_second_library_says_the_same(schedule: str, start: datetime) -> None:
         ("@Daily", "0 0 * * *"),
         ("@annually", "0 0 1 1 *"),
         ("*/5 8-18/2 1,15 * 1-5", "*/5 8-18/2 1,15 * 1-5"),
+        ("0 6 L * *", "0 6 28-31 * *"),
+        ("0 6 1,l-3,15 * MON", "0 6 1,25-28,15 * MON"),
+        ("0 6 L-27,L 2 *", "0 6 1-4,28-31 2 *"),
     ],
 )
 def test_what_kubernetes_gets(schedule: str, expression: str) -> None:
@@ -141,7 +144,13 @@ WRONG = [
     ("0 6 * * MONDAY", None, 'day-of-week "MONDAY": use numbers from 0 to 6 or SUN to SAT,'),
     ("*/0 * * * *", None, 'minute "*/0": a step is at least 1'),
     ("*-5 * * * *", None, 'minute "*-5": use numbers from 0 to 59,'),
-    ("0 6 L * *", None, 'day-of-month "L": "L" (last day) is not supported; use 1 (the first), or 28,'),
+    ("0 6 L-28 * *", None, 'day-of-month "L-28": use L (the last day of the month), or L-1 to L-27 (days before it)'),
+    ("0 6 L-x * *", None, 'day-of-month "L-X": use L (the last day of the month), or L-1 to L-27'),
+    ("0 6 L/2 * *", None, 'day-of-month "L/2": use L (the last day of the month), or L-1 to L-27'),
+    ("0 6 1,L5 * *", None, 'day-of-month "1,L5": use L (the last day of the month), or L-1 to L-27'),
+    ("0 6 1-L * *", None, 'day-of-month "1-L": use numbers from 1 to 31, L (the last day), L-n (n days before it)'),
+    ("0 6 LW * *", None, 'day-of-month "LW": "W" (nearest weekday) is not supported'),
+    ("0 L * * *", None, 'hour "L": use numbers from 0 to 23,'),
     ("0 6 15W * *", None, 'day-of-month "15W": "W" (nearest weekday) is not supported; use days, for example 15,'),
     ("0 6 * * MON#1", None, 'day-of-week "MON#1": "#" (n-th weekday) is not supported; use days of the month,'),
     ("0 6 * * 5L", None, 'day-of-week "5L": "L" (last weekday) is not supported; use days of the month,'),
@@ -302,6 +311,50 @@ def fires(schedule: str, count: int = 4) -> str:
 )
 def test_what_counts_as_a_star_is_what_kubernetes_takes_for_one(schedule: str, days: str) -> None:
     assert fires(schedule) == days
+
+
+def last_days(schedule: str, zone: str, count: int = 4) -> str:
+    """Return the first dates from 2028 on at which a schedule fires, as the zone has them."""
+    parsed = cron.parse(schedule, zone)
+    times = islice(parsed.between(datetime(2028, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)), count)
+    return " ".join(f"{moment.astimezone(parsed.zone):%m-%d}" for moment in times)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zone", "dates"),
+    [
+        pytest.param("0 6 L * *", "UTC", "01-31 02-29 03-31 04-30", id="the last day, in a leap year"),
+        pytest.param("0 6 L-3 * *", "UTC", "01-28 02-26 03-28 04-27", id="three days before it"),
+        pytest.param("0 6 L,15 * *", "UTC", "01-15 01-31 02-15 02-29", id="beside a day by number"),
+        pytest.param("0 6 L,L-27 2,4 *", "UTC", "02-02 02-29 04-03 04-30", id="of some months"),
+        pytest.param("30 23 L * *", "America/New_York", "12-31 01-31 02-29 03-31", id="the zone's last day, not UTC's"),
+        pytest.param("30 0 L * *", "Asia/Tokyo", "01-31 02-29 03-31 04-30", id="and east of it"),
+        pytest.param("0 6 L * SUN", "UTC", "01-02 01-09 01-16 01-23", id="or a weekday, as in all of cron"),
+        pytest.param("0 6 L * 1-6/7", "UTC", "01-03 01-10 01-17 01-24", id="or one of a range"),
+        pytest.param("0 6 L-1,* * *", "UTC", "01-01 01-02 01-03 01-04", id="beside a star it adds nothing"),
+    ],
+)
+def test_days_that_are_counted_from_a_months_end(schedule: str, zone: str, dates: str) -> None:
+    assert last_days(schedule, zone) == dates
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    before=st.integers(0, 27),
+    weekday=st.sampled_from(["*", "1", "*/1", "0,6"]),
+    start=st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - hypothesis wants them naive
+)
+def test_a_day_from_the_end_is_met_forwards_and_backwards(before: int, weekday: str, start: datetime) -> None:
+    parsed = cron.parse(f"0 6 L-{before} * {weekday}", "UTC")
+    weekdays = {"1": {1}, "0,6": {0, 6}}.get(weekday, set())
+    first = start.replace(hour=6, minute=0, second=0, microsecond=0)
+    days = [first + timedelta(days=offset) for offset in range(-70, 71)]
+    expected = [day for day in days if (day + timedelta(days=before + 1)).day == 1 or day.isoweekday() % 7 in weekdays]
+
+    assert parsed.next_after(start) == min(day for day in expected if day > start)
+    assert parsed.last_before(start) == max(day for day in expected if day < start)
+    for day in days[35:]:
+        assert parsed.last_until(day) == max(found for found in expected if found <= day)
 
 
 @pytest.mark.parametrize("year", [1, 1969, 3000, 9999])

@@ -1,11 +1,12 @@
 """Why a run has not started yet."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from builders import a_job, a_pod, a_run, a_situation, an_end, another
+from builders import a_job, a_pod, a_run, a_situation, an_end, another, at
 from elt_operator.core import delay
 from elt_operator.core.situation import Pod, Situation, Warnings
 
@@ -68,6 +69,10 @@ PULL = 'failed to pull and unpack image "x": not found'
             "StartError", "init container vault is not done: CrashLoopBackOff", id="what others added is in the way",
         ),
         pytest.param(
+            seen(waiting(others=[another(prepares=True, sidecar=True, running=False, reason="ErrImageNeverPull")])),
+            "ImagePullFailed", "sidecar proxy is not running: ErrImageNeverPull", id="a sidecar without its image",
+        ),
+        pytest.param(
             seen(a_pod(answers=False, node="n1")), "NodeLost", "kubectl delete node n1", id="the node does not answer"
         ),
         pytest.param(
@@ -118,3 +123,43 @@ def test_warnings_are_read_only_where_nothing_else_says_why(situation: Situation
 )
 def test_the_next_look(situation: Situation, seconds: int | None) -> None:
     assert delay.next_look(situation, RUN) == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("queue", "words"),
+    [
+        pytest.param("", "Somebody suspended batch Job weather-r1. To resume it:", id="by somebody"),
+        pytest.param("nightly", "is waiting for queue nightly of Kueue to admit it.", id="by its queue"),
+    ],
+)
+def test_a_suspended_run_waits_for_whoever_suspended_it(queue: str, words: str) -> None:
+    run = a_run(created=0, suspended=True, queue=queue)
+    found = delay.delay(a_situation(a_job(), runs=[run], now=9999), run)
+
+    assert found
+    assert words in found.message
+    assert delay.waiting_since(a_situation(a_job(), runs=[run], now=9999), run) is None
+
+
+def test_an_init_container_of_the_pipeline_takes_its_time_and_what_follows_it_has_all_of_its_own() -> None:
+    run = replace(RUN, preparations={"fetch"})
+    fetching = waiting(others=[another("fetch", prepares=True)])
+    fetched = waiting(others=[another("fetch", prepares=True, exit_code=0, ended_at=at(590))])
+
+    at_work = a_situation(a_job(), runs=[run], pods=[fetching], now=9999)
+    assert delay.waiting_since(at_work, run) is None
+    found = delay.delay(at_work, run)
+    assert found
+    assert found.message.startswith("Init container fetch is running;")
+    assert delay.waiting_since(a_situation(a_job(), runs=[run], pods=[fetched], now=600), run) == at(590)
+    of_others = replace(run, preparations=frozenset())
+    assert (
+        delay.waiting_since(a_situation(a_job(), runs=[of_others], pods=[fetching], now=600), of_others) == RUN.created
+    )
+
+
+def test_a_run_that_was_resumed_has_all_of_its_time_once_its_controller_has_seen_it() -> None:
+    resumed, seen_by_it = replace(RUN, stopped=True), replace(RUN, started=at(9990))
+
+    assert delay.waiting_since(a_situation(a_job(), runs=[resumed], now=9999), resumed) is None
+    assert delay.waiting_since(a_situation(a_job(), runs=[seen_by_it], now=9999), seen_by_it) == at(9990)

@@ -96,7 +96,7 @@ LOG = PodLog("starting\nsource went away after 12000 records\n")
                 a_run(finish=failed()),
                 [a_pod(phase="Failed", started=None, others=[another("vault", prepares=True, exit_code=2)])],
             ),
-            "ERROR", "StartError", None, "Init container vault ended with exit code 2", id="an init container failed",
+            "ERROR", "PreparationFailed", None, "Init container vault ended with exit code 2", id="not prepared",
         ),
     ],
 )  # fmt: skip

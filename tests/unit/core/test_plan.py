@@ -195,7 +195,7 @@ def test_a_failed_attempt_that_others_keep_alive_is_ended_for_the_next_one() -> 
     assert plan(situation).actions == [EndPod(JOB, pod)]
     assert LogOf(pod.name, pod.uid) in open_questions(situation)
     told = replace(situation, pods_told_to_end=frozenset({pod.uid}))
-    assert "Container proxy, which is not part of the run" in (written(told).conditions or [])[0].message
+    assert "Container proxy keeps pod" in (written(told).conditions or [])[0].message
 
 
 def test_a_native_sidecar_is_left_to_the_kubelet_so_that_pod_and_log_stay() -> None:
@@ -277,7 +277,7 @@ def test_a_stop_that_kubernetes_refuses_is_told_and_asked_for_again_later() -> N
     later = plan(replace(situation, now=at(41))).actions
 
     assert (status.phase, status.reason) == ("RUNNING", "Rejected")
-    assert "refuses to suspend batch Job weather-r1: annotations: Too long" in (status.conditions or [])[0].message
+    assert "refuses to stop batch Job weather-r1: annotations: Too long" in (status.conditions or [])[0].message
     assert plan(settled(situation)).look_again == timedelta(seconds=10)
     assert isinstance(later[0], StopRun)
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import a_job, a_pipeline
+from builders import a_job, a_pipeline, a_run, at
 from elt_operator.api import texts
-from elt_operator.core import render
-from elt_operator.core.situation import Limits, Pipeline
+from elt_operator.api.job import JobSpec
+from elt_operator.core import commands, render
+from elt_operator.core.situation import Limits, Pipeline, Run
 
 
 def a_manifest(pipeline: Pipeline | None = None, number: int = 1, **job: Any) -> dict[str, Any]:
@@ -29,6 +30,12 @@ def pod(manifest: dict[str, Any]) -> dict[str, Any]:
 def container(manifest: dict[str, Any]) -> dict[str, Any]:
     (only,) = pod(manifest)["containers"]
     return dict(only)
+
+
+def scripted(script: str, *arguments: str) -> list[str]:
+    """Return what is started for a script, as its container gets it."""
+    started = container(a_manifest(a_pipeline(script=script), arguments=list(arguments)))
+    return [*started["command"], *(argument.replace("$$", "$") for argument in started["args"])]
 
 
 def environment(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -102,18 +109,18 @@ def test_a_run_as_a_whole() -> None:
                             "command": ["load"],
                             "args": ["--all"],
                             "env": [
-                                {"name": "MELTANO_AUTO_INSTALL", "value": "false"},
-                                {"name": "MELTANO_CLI_DISABLE_VERSION_CHECK", "value": "true"},
-                                {"name": "MELTANO_CLI_LOG_FORMAT", "value": "json"},
-                                {"name": "MELTANO_SEND_ANONYMOUS_USAGE_STATS", "value": "false"},
-                                {"name": "PYTHONUNBUFFERED", "value": "1"},
-                                {"name": "MELTANO_RUN_STATE_ID_SUFFIX", "value": "default-weather"},
                                 {"name": "ELT_NAMESPACE", "value": "default"},
                                 {"name": "ELT_PIPELINE", "value": "weather"},
                                 {"name": "ELT_JOB", "value": "job-1"},
                                 {"name": "ELT_RUN_NUMBER", "value": "3"},
                                 {"name": "ELT_FULL_REFRESH", "value": "false"},
                                 {"name": "MELTANO_RUN_ID", "value": "job-1-uid"},
+                                {"name": "MELTANO_AUTO_INSTALL", "value": "false"},
+                                {"name": "MELTANO_CLI_DISABLE_VERSION_CHECK", "value": "true"},
+                                {"name": "MELTANO_CLI_LOG_FORMAT", "value": "json"},
+                                {"name": "MELTANO_SEND_ANONYMOUS_USAGE_STATS", "value": "false"},
+                                {"name": "PYTHONUNBUFFERED", "value": "1"},
+                                {"name": "MELTANO_RUN_STATE_ID_SUFFIX", "value": "default-weather"},
                             ],
                             "terminationMessagePolicy": "FallbackToLogsOnError",
                             "securityContext": {
@@ -144,6 +151,19 @@ def test_the_nearer_word_wins_in_the_environment() -> None:
     assert "MELTANO_RUN_FULL_REFRESH" not in environment(a_manifest())
 
 
+def test_a_variable_may_refer_to_the_operators_own_and_not_replace_it() -> None:
+    own = {"name": "PREFIX", "value": "$(ELT_PIPELINE)/raw"}
+    refresh = {"name": "MELTANO_RUN_FULL_REFRESH", "value": "no"}
+    pipeline = a_pipeline(env=[own, refresh], sidecars=[{"name": "proxy", "image": "p:1", "env": [own, refresh]}])
+    manifest = a_manifest(pipeline, fullRefresh=True)
+
+    for env in (container(manifest)["env"], pod(manifest)["initContainers"][0]["env"]):
+        names = [entry["name"] for entry in env]
+        assert len(names) == len(set(names))
+        assert names.index("ELT_PIPELINE") < names.index("PREFIX"), "Kubernetes expands what stands before"
+        assert {"name": "MELTANO_RUN_FULL_REFRESH", "value": "true"} in env
+
+
 def test_kubernetes_expands_nothing_but_the_pipelines_own_command() -> None:
     own = a_pipeline(command=["load", "$(ELT_JOB)"], properties={"tap-x.a": "$(HOME) $$"})
 
@@ -151,10 +171,93 @@ def test_kubernetes_expands_nothing_but_the_pipelines_own_command() -> None:
     assert container(a_manifest(own, arguments=["$(PASSWORD)"]))["args"] == ["$$(PASSWORD)"]
     assert environment(a_manifest(own))["TAP_X_A"] == "$$(HOME) $$$$"
     script = container(a_manifest(a_pipeline(script="echo $(date) $$"), arguments=["$1"]))
-    assert script["args"] == ["echo $$(date) $$$$", "script", "$$1"]
+    assert script["args"][-3:] == ["echo $$(date) $$$$", "script", "$$1"]
 
 
-@pytest.mark.parametrize("wrapper", [render.ACTIONS_WRAPPER, render.SCRIPT_WRAPPER])
+@pytest.mark.parametrize(
+    ("run", "change"),
+    [
+        pytest.param(a_run(started=at(1)), {"activeDeadlineSeconds": 1}, id="at work: it fails for good"),
+        pytest.param(a_run(), {"activeDeadlineSeconds": 1, "suspend": True}, id="not taken up yet: it has no deadline"),
+        pytest.param(
+            a_run(started=at(1), suspended=True, queue="nightly"), {"activeDeadlineSeconds": 1, "suspend": True},
+            id="suspended by a queue: it stays so",
+        ),
+    ],
+)  # fmt: skip
+def test_how_a_run_is_ended(run: Run, change: dict[str, Any]) -> None:
+    assert render.end_of(run) == change
+
+
+def test_the_queue_of_kueue_is_named_on_the_run_alone() -> None:
+    manifest = a_manifest(a_pipeline(queueName="nightly"))
+
+    assert manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "nightly"
+    assert "kueue.x-k8s.io/queue-name" not in manifest["spec"]["template"]["metadata"]["labels"]
+
+
+NOTHING = {"actions": None, "script": None, "command": None}
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments", "expected"),
+    [
+        pytest.param({}, [], {}, id="the image as it is"),
+        pytest.param({}, ["$a"], {"args": ["$$a"]}, id="a Job's arguments in place of the image's own"),
+        pytest.param({"args": ["$(A)", "b"]}, [], {"args": ["$(A)", "b"]}, id="args for the image's entrypoint"),
+        pytest.param({"args": ["$(A)"]}, ["$(A)"], {"args": ["$(A)", "$$(A)"]}, id="and a Job's after them"),
+        pytest.param({"command": ["x"]}, [], {"command": ["x"]}, id="a command"),
+        pytest.param({"command": ["x"]}, ["y"], {"command": ["x"], "args": ["y"]}, id="and a Job's arguments"),
+        pytest.param(
+            {"command": ["x"], "args": ["y"]}, ["z"], {"command": ["x"], "args": ["y", "z"]}, id="with args between"
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_started(spec: dict[str, Any], arguments: list[str], expected: dict[str, Any]) -> None:
+    pipeline = a_pipeline(**{**NOTHING, **spec})
+    started = container(a_manifest(pipeline, arguments=arguments))
+
+    assert {name: started[name] for name in ("command", "args") if name in started} == expected
+    assert pipeline.spec
+    told = [*spec.get("command", []), *spec.get("args", []), *arguments]
+    assert commands.started_arguments(pipeline.spec, JobSpec(pipeline_name="weather", arguments=arguments)) == told
+
+
+def test_containers_beside_the_runs_own() -> None:
+    fetch = {"name": "fetch", "image": "git:2", "command": ["sh"], "args": ["-c", "$(A)"], "workingDir": "/repo"}
+    proxy = {
+        "name": "proxy",
+        "image": "proxy:1",
+        "imagePullPolicy": "Always",
+        "env": [{"name": "A", "value": "b"}],
+        "envFrom": [{"secretRef": {"name": "s"}}],
+        "resources": {"limits": {"memory": "64Mi"}},
+    }
+    repo = {"name": "repo", "mountPath": "/repo", "emptyDir": {}}
+
+    manifest = a_manifest(
+        a_pipeline(
+            initContainers=[fetch], sidecars=[proxy], volumes=[repo], workingDir="/repo",
+            pod={"readOnlyRootFilesystem": True},
+        )
+    )  # fmt: skip
+
+    own = container(manifest)
+    first, beside = pod(manifest)["initContainers"]
+    shared = ("volumeMounts", "securityContext", "terminationMessagePolicy")
+    for one in (first, beside):
+        assert {name: one[name] for name in shared} == {name: own[name] for name in shared}
+    assert [mount["mountPath"] for mount in first["volumeMounts"]] == ["/repo", "/tmp"]  # noqa: S108 - the pod's, not ours
+    assert own["workingDir"] == "/repo"
+    assert {name: value for name, value in first.items() if name not in {*shared, "env"}} == fetch
+    assert beside["restartPolicy"] == "Always"
+    assert {name: beside[name] for name in proxy if name != "env"} == {k: v for k, v in proxy.items() if k != "env"}
+    assert {"name": "ELT_JOB", "value": "job-1"} in first["env"]
+    assert beside["env"][-1] == {"name": "A", "value": "b"}
+    assert not any(entry["name"].startswith("MELTANO_CLI") for entry in beside["env"])
+
+
+@pytest.mark.parametrize("wrapper", [commands.ACTIONS_WRAPPER, commands.SCRIPT_WRAPPER, commands.OTHER_SCRIPT_WRAPPER])
 def test_kubernetes_has_nothing_to_expand_in_a_wrapper(wrapper: str) -> None:
     assert "$$" not in wrapper
     assert "$(" not in wrapper
@@ -254,7 +357,7 @@ def test_what_was_started_is_told_for_people() -> None:
     assert job is not None
     told = [a_pipeline(actions=["run a b", "invoke c"]), a_pipeline(script="x"), a_pipeline(command=["y"])]
 
-    assert [render.started_arguments(pipeline.spec, job) for pipeline in told if pipeline.spec] == [
+    assert [commands.started_arguments(pipeline.spec, job) for pipeline in told if pipeline.spec] == [
         ["meltano run a b --all", "meltano invoke c --all"],
         ["script", "--all"],
         ["y", "--all"],
@@ -269,8 +372,8 @@ def test_what_was_started_is_told_at_most_at_a_length_that_can_be_stored(text: s
     for what in ({"actions": ["run a b"] * 32}, {"script": "x"}, {"command": [text * 4096] * 64}):
         pipeline = a_pipeline(**what).spec
         assert pipeline is not None
-        told = render.started_arguments(pipeline, job)
-        assert sum(len(part.encode()) for part in told) <= render.STARTED_BYTES + len("…".encode())
+        told = commands.started_arguments(pipeline, job)
+        assert sum(len(part.encode()) for part in told) <= commands.STARTED_BYTES + len("…".encode())
         assert told[-1].endswith("…")
 
 
@@ -280,7 +383,7 @@ def test_what_just_fits_is_told_whole() -> None:
     assert job is not None
     assert pipeline is not None
 
-    assert render.started_arguments(pipeline, job) == ["y", *(job.arguments or [])]
+    assert commands.started_arguments(pipeline, job) == ["y", *(job.arguments or [])]
 
 
 @pytest.mark.parametrize("text", ["$", '"', "é", "x"])
@@ -319,7 +422,7 @@ def start(command: list[str], **where: Any) -> "subprocess.Popen[str]":
 
 def actions(meltano: Path, *parameters: str) -> tuple[int, list[str]]:
     path = {"PATH": f"{meltano.parent}:{os.environ['PATH']}"}
-    ended = start(["bash", "-c", render.ACTIONS_WRAPPER, "elt", *parameters], env=path, cwd=meltano.parent)
+    ended = start(["bash", "-c", commands.ACTIONS_WRAPPER, "elt", *parameters], env=path, cwd=meltano.parent)
     ended.communicate(timeout=20)
     return ended.returncode, (meltano.parent / "calls").read_text().splitlines()
 
@@ -342,7 +445,7 @@ def test_arguments_stay_whole_and_go_to_each_action(meltano: Path) -> None:
 
 def test_an_action_is_told_to_end_and_none_follows(meltano: Path) -> None:
     path = {"PATH": f"{meltano.parent}:{os.environ['PATH']}"}
-    with start(["bash", "-c", render.ACTIONS_WRAPPER, "elt", "2", "hang", "run b"], env=path) as running:
+    with start(["bash", "-c", commands.ACTIONS_WRAPPER, "elt", "2", "hang", "run b"], env=path) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "ready\n"
 
@@ -365,17 +468,82 @@ def test_an_action_is_told_to_end_and_none_follows(meltano: Path) -> None:
         pytest.param("--", [], 127, "script: line 1: --: command not found\n", id="nor are two alone"),
         pytest.param("+e\necho on", [], 127, "script: line 1: +e: command not found\n", id="nor is a plus"),
         pytest.param('echo "$0 $1"', ["-c"], 0, "script -c\n", id="nor is an argument"),
+        pytest.param("if true; then\r\n  echo fine\r\nfi\r\nexit 0\r", [], 0, "fine\n", id="written on Windows"),
+        pytest.param("printf 'a\rb' | wc -c", [], 0, "3\n", id="a carriage return within a line stays"),
+        pytest.param("#!/bin/sh\necho $BASH | grep -o bash", [], 0, "bash\n", id="a shell's script is bash's"),
+        pytest.param("#!/usr/bin/env bash\necho fine", [], 0, "fine\n", id="named by env"),
+        pytest.param(
+            "#!/usr/bin/env python3\nimport sys\nprint(sys.argv[1:], '$x')",
+            ["a b", "$y"],
+            0,
+            "['a b', '$y'] $x\n",
+            id="a script for Python",
+        ),
+        pytest.param(
+            "\ufeff#!/usr/bin/env -S python3 -u\r\nraise SystemExit(9)\r\n",
+            [],
+            9,
+            "",
+            id="its code, written on Windows",
+        ),
+        pytest.param(
+            "#!/opt/no/ruby -w\nputs 1",
+            [],
+            127,
+            "The image has no /opt/no/ruby, which the script's first line names. Use an image that has it.\n",
+            id="an interpreter that is not there",
+        ),
+        pytest.param(
+            "#!/usr/bin/env A=b no-such-program\n",
+            [],
+            127,
+            "The image has no no-such-program, which the script's first line names. Use an image that has it.\n",
+            id="one that env does not find",
+        ),
+        pytest.param("#!/usr/bin/env -S -u LANG A=b python3\nprint(1)", [], 0, "1\n", id="one behind options of env"),
+        pytest.param("#!/usr/bin/env -Spython3 -u\nprint(1)", [], 0, "1\n", id="one behind an option of env"),
+        pytest.param('#!/usr/bin/env -S "python3" -u\nprint(1)', [], 0, "1\n", id="one in quotes"),
+        pytest.param("#!/usr/bin/env --split-string=python3 -u\nprint(1)", [], 0, "1\n", id="by a long option"),
+        pytest.param("\n\n  #!/usr/bin/env python3\nprint(1)", [], 0, "1\n", id="after empty lines"),
+        pytest.param(
+            "\ufeff\ufeff#!\t/usr/bin/env\tpython3\r\r\nprint(1)", [], 0, "1\n", id="after tabs, and CR twice"
+        ),
+        pytest.param("#!/usr/bin/env bash -x\necho fine", [], 0, "fine\n", id="a shell with an option"),
+        pytest.param(
+            "#!python3\nprint(1)",
+            [],
+            127,
+            "The image has no ./python3, which the script's first line names. Use an image that has it.\n",
+            id="one without its path",
+        ),
+        pytest.param("\ufeff", [], 0, "", id="a byte order mark and nothing"),
+        pytest.param("#!", [], 0, "", id="a first line that names nothing"),
     ],
 )
 def test_a_script_ends(script: str, arguments: list[str], code: int, output: str) -> None:
-    ended = start(["bash", "-c", render.SCRIPT_WRAPPER, "elt", script, "script", *arguments])
+    ended = start(scripted(script, *arguments))
 
     assert ended.communicate(timeout=20)[0] == output
     assert ended.returncode == code
 
 
+def test_a_script_for_another_interpreter_is_told_to_end() -> None:
+    script = (
+        "#!/usr/bin/env python3\nimport signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit('told'))\nprint('ready', flush=True)\ntime.sleep(30)"
+    )
+    running = start(scripted(script))
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+
+    running.send_signal(signal.SIGTERM)
+
+    assert running.communicate(timeout=10)[0] == "told\n"
+    assert running.returncode == 1
+
+
 def test_an_unset_variable_ends_a_script() -> None:
-    ended = start(["bash", "-c", render.SCRIPT_WRAPPER, "elt", "echo $nothing; echo on", "script"])
+    ended = start(scripted("echo $nothing; echo on"))
 
     assert "unbound variable" in ended.communicate(timeout=20)[0]
     assert ended.returncode != 0
@@ -386,8 +554,8 @@ def test_the_exit_code_after_a_signal_is_the_processs_own(meltano: Path, wrapper
     polite = "trap 'exit 9' TERM; echo ready; sleep 30 & wait"
     meltano.write_text(f"#!/bin/bash\n{polite}\n")
     command = {
-        "script": ["bash", "-c", render.SCRIPT_WRAPPER, "elt", polite, "script"],
-        "actions": ["bash", "-c", render.ACTIONS_WRAPPER, "elt", "1", "run a"],
+        "script": scripted(polite),
+        "actions": ["bash", "-c", commands.ACTIONS_WRAPPER, "elt", "1", "run a"],
     }
     running = start(command[wrapper], env={"PATH": f"{meltano.parent}:{os.environ['PATH']}"})
     assert running.stdout is not None
@@ -401,7 +569,7 @@ def test_the_exit_code_after_a_signal_is_the_processs_own(meltano: Path, wrapper
 
 def test_a_script_is_told_to_end_with_all_it_started() -> None:
     script = "bash -c 'trap \"echo child told; exit\" TERM; echo ready; sleep 30 & wait' & wait"
-    running = start(["bash", "-c", render.SCRIPT_WRAPPER, "elt", script, "script"])
+    running = start(scripted(script))
     assert running.stdout is not None
     assert running.stdout.readline() == "ready\n"
 

@@ -40,6 +40,10 @@ NOT_KEPT = a_pipeline(status=PipelineStatus(last_run_number=1), runRetentionSeco
 UNCLOSED = replace(PAST, runs=[a_stopped_run()])
 """A run that nobody has closed: it was stopped, and its pod ended at 19 s."""
 NEVER_STARTED = replace(UNCLOSED, pods=[])
+RESUMABLE = replace(NEVER_STARTED, runs=[a_stopped_run(suspended=True)])
+QUEUED = replace(UNCLOSED, runs=[a_stopped_run(suspended=True, started=at(1), queue="nightly")])
+BEFORE = replace(UNCLOSED, runs=[a_stopped_run(suspended=True, started=at(1))])
+UNSEEN = replace(PAST, runs=[a_run(gone=False, finish=replace(succeeded(), time=None))], pods=[])
 AHEAD = replace(PAST, runs=[a_run(finish=replace(succeeded(), time=datetime(2999, 1, 1, tzinfo=UTC)))])
 
 
@@ -50,7 +54,11 @@ AHEAD = replace(PAST, runs=[a_run(finish=replace(succeeded(), time=datetime(2999
         pytest.param(replace(PAST, pipeline=OWN), 20 + 60, id="as its Pipeline says"),
         pytest.param(replace(PAST, pipeline=NOT_KEPT), 20, id="not at all"),
         pytest.param(UNCLOSED, 19 + 3600, id="since its last pod ended, where the batch Job does not say"),
-        pytest.param(NEVER_STARTED, 0 + 3600, id="since it was made, where nothing does"),
+        pytest.param(NEVER_STARTED, 0 + 3600, id="since it was made, where its pods are gone"),
+        pytest.param(BEFORE, 19 + 3600, id="also where an earlier release suspended it"),
+        pytest.param(UNSEEN, 0 + 3600, id="since it was made, where nothing tells of its end"),
+        pytest.param(RESUMABLE, 0, id="not at all, where it was never taken up"),
+        pytest.param(QUEUED, 19, id="nor where its queue could start it again"),
         pytest.param(AHEAD, 0 + 3600, id="a time to come is nobody's end"),
     ],
 )

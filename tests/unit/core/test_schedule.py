@@ -55,6 +55,7 @@ def test_a_schedule_gets_a_cron_job_whose_batch_jobs_never_run() -> None:
                 "metadata": {"labels": labels, "annotations": {"elt-operator.io/since": "2026-01-05T06:00:30Z"}},
                 "spec": {
                     "suspend": True,
+                    "managedBy": "elt-operator.io/slots",
                     "template": {
                         "metadata": {"labels": labels},
                         "spec": {

@@ -159,6 +159,54 @@ def test_a_schedule_that_cannot_be_read_any_more_skips() -> None:
     assert slots.skipped_because(situation, a_slot()) == "spec.schedule is no longer valid"
 
 
+def monthly(
+    day: int, *, dealt_with: datetime | None = None, since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+) -> Situation:
+    """The CronJob has made a slot for 06:00 of a day in April; the schedule is that of the last day but two."""
+    pipeline = a_pipeline(schedule="0 6 L-2 * *", status=PipelineStatus(last_schedule_time=dealt_with))
+    moment = datetime(2026, 4, day, 6, tzinfo=UTC)
+    cron_job = a_cron_job(schedule="0 6 26-29 * *", since=since)
+    slot = replace(a_slot(), time=moment, created=moment, since=since)
+    return replace(a_situation(pipeline=pipeline, cron_job=cron_job, slots=[slot]), now=moment + timedelta(seconds=1))
+
+
+MARCH, APRIL = datetime(2026, 3, 29, 6, tzinfo=UTC), datetime(2026, 4, 28, 6, tzinfo=UTC)
+
+
+def test_a_day_from_the_end_becomes_a_job_with_its_month_as_interval() -> None:
+    situation = monthly(28, dealt_with=MARCH)
+
+    (slot,) = slots.due(situation)
+
+    trigger = slots.job_manifest(situation, slot)["spec"]["trigger"]
+    assert (trigger["intervalStart"], trigger["intervalEnd"]) == ("2026-03-29T06:00:00Z", "2026-04-28T06:00:00Z")
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [
+        pytest.param(monthly(26, dealt_with=MARCH), id="before the day"),
+        pytest.param(monthly(29, dealt_with=APRIL), id="after it"),
+        pytest.param(monthly(29, since=datetime(2026, 4, 28, 7, tzinfo=UTC)), id="before the first one"),
+    ],
+)
+def test_a_day_that_does_not_count_is_no_skipped_time(situation: Situation) -> None:
+    assert slots.due(situation) == []
+    (settled,) = slots.settled(situation)
+    assert (settled.skipped, settled.events) == (0, ())
+    assert situation.pipeline
+    assert slots.last_time(situation.pipeline, [settled]) == situation.pipeline.status.last_schedule_time
+
+
+def test_a_day_that_was_missed_becomes_a_job_by_the_slot_of_one_that_does_not_count() -> None:
+    situation = monthly(29, dealt_with=MARCH)
+
+    (slot,) = slots.due(situation)
+
+    assert slot.time == APRIL
+    assert slots.job_manifest(situation, slot)["spec"]["trigger"]["scheduledTime"] == "2026-04-28T06:00:00Z"
+
+
 @pytest.mark.parametrize(
     "situation",
     [

@@ -209,17 +209,23 @@ class Crashes(RuleBasedStateMachine):
     def the_batch_controller_acts(self) -> None:
         for run in self.cluster.all("runs"):
             pods = [pod for pod in self.cluster.all("pods") if owner(pod) == run["metadata"]["uid"]]
-            if run["spec"].get("suspend") and not run.get("status"):
-                condition = {"type": "Suspended", "status": "True"}
-                self.cluster.store("runs", {**run, "status": {"conditions": [condition]}})
+            spec, status = run["spec"], run.get("status", {})
+            if "conditions" in status:
+                continue
+            if spec.get("suspend") or (status and spec.get("activeDeadlineSeconds")):
+                self._conclude(run, "Suspended" if spec.get("suspend") else "FailureTarget")
                 for pod in pods:
                     self.cluster.tell_to_end(pod)
-            elif not pods and not run.get("status"):
+            elif not status:
+                self.cluster.store("runs", {**run, "status": {"startTime": at(2).isoformat()}})
+            elif not pods:
                 self.cluster.create("pods", f"{run['metadata']['name']}-pod", **pod_of(run))
-            elif pods and not run.get("status") and pods[0]["status"]["phase"] in {"Succeeded", "Failed"}:
-                kind = "Complete" if pods[0]["status"]["phase"] == "Succeeded" else "Failed"
-                condition = {"type": kind, "status": "True", "reason": "x", "lastTransitionTime": at(5).isoformat()}
-                self.cluster.store("runs", {**run, "status": {"conditions": [condition]}})
+            elif pods[0]["status"]["phase"] in {"Succeeded", "Failed"}:
+                self._conclude(run, "Complete" if pods[0]["status"]["phase"] == "Succeeded" else "Failed")
+
+    def _conclude(self, run: dict[str, Any], kind: str) -> None:
+        condition = {"type": kind, "status": "True", "reason": "x", "lastTransitionTime": at(5).isoformat()}
+        self.cluster.store("runs", {**run, "status": {**run.get("status", {}), "conditions": [condition]}})
 
     @rule(exit_code=st.sampled_from([0, 0, 1, 137]))
     def the_kubelet_acts(self, exit_code: int) -> None:

@@ -80,6 +80,7 @@ class World:
             self.operator.look()
 
     def starts_pod(self, name: str = "a", state: str = "running", **more: Body) -> Body:
+        self._says(startTime=self.cluster.now.isoformat())
         status = {"phase": "Running", "containerStatuses": [{"name": "elt", "state": {state: {"exitCode": 0}}}]}
         return self.cluster.create("pods", name, **{**pod_of(self.run), "status": {**status, **more}})
 
@@ -100,12 +101,15 @@ class World:
         job = self.cluster.objects["jobs", "load"]
         self.cluster.store("jobs", {**job, "spec": {**job["spec"], "stop": True}})
         self.settle(but="pods")
-        self.is_suspended()
+        self.has_no_further_pod()
 
-    def is_suspended(self) -> None:
-        """Have the batch Job controller say that it makes no further pod."""
-        stopped = {"conditions": [{"type": "Suspended", "status": "True"}]}
-        self.cluster.store("runs", {**self.cluster.objects["runs", self.run["metadata"]["name"]], "status": stopped})
+    def has_no_further_pod(self) -> None:
+        """Have the batch Job controller say that it makes none."""
+        self._says(conditions=[{"type": "FailureTarget", "status": "True"}])
+
+    def _says(self, **status: Any) -> None:
+        run = self.cluster.objects["runs", self.run["metadata"]["name"]]
+        self.cluster.store("runs", {**run, "status": {**run.get("status", {}), **status}})
 
     def others(self) -> list[Body]:
         return [run for run in self.cluster.all("runs") if run["metadata"]["uid"] != self.run["metadata"]["uid"]]
@@ -233,10 +237,10 @@ def test_work_that_is_done_is_not_done_again_when_another_container_fails_its_po
     world.settle()
 
     assert phase(world.cluster.objects["jobs", "load"]) == "COMPLETE"
-    assert world.cluster.objects["runs", "weather-r1"]["spec"]["suspend"]
+    assert world.cluster.objects["runs", "weather-r1"]["spec"]["activeDeadlineSeconds"] == 1
     assert not world.others(), "a further attempt may have been on its way"
 
-    world.is_suspended()
+    world.has_no_further_pod()
     again = world.starts_pod("b")
     world.settle(but="pods")
     assert not world.others(), "and it was"
@@ -299,12 +303,15 @@ class MadeAnew(RuleBasedStateMachine):
         for run in self.cluster.all("runs"):
             pods = [pod for pod in self.cluster.all("pods") if owner(pod) == run["metadata"]["uid"]]
             over = [pod for pod in pods if pod["status"]["phase"] in {"Succeeded", "Failed"}]
-            if run.get("status"):
+            spec, status = run["spec"], run.get("status", {})
+            if "conditions" in status:
                 continue
-            if run["spec"].get("suspend"):
-                self._conclude(run, "Suspended")
+            if spec.get("suspend") or (status and spec.get("activeDeadlineSeconds")):
+                self._conclude(run, "Suspended" if spec.get("suspend") else "FailureTarget")
                 for pod in pods:
                     self.cluster.tell_to_end(pod)
+            elif not status:
+                self.cluster.store("runs", {**run, "status": {"startTime": self.cluster.now.isoformat()}})
             elif not pods:
                 self.cluster.create("pods", f"{run['metadata']['uid']}-pod", **pod_of(run))
             elif over:
@@ -312,7 +319,7 @@ class MadeAnew(RuleBasedStateMachine):
 
     def _conclude(self, run: Body, kind: str) -> None:
         condition = {"type": kind, "status": "True", "reason": "x", "lastTransitionTime": self.cluster.now.isoformat()}
-        self.cluster.store("runs", {**run, "status": {"conditions": [condition]}})
+        self.cluster.store("runs", {**run, "status": {**run.get("status", {}), "conditions": [condition]}})
 
     @rule(exit_code=st.sampled_from([0, 0, 3]))
     def the_kubelet_acts(self, exit_code: int) -> None:

@@ -196,6 +196,20 @@ def test_a_generation_that_no_api_server_gives_is_none() -> None:
     assert (job.generation, pipeline.generation) == (0, 0)
 
 
+def test_a_run_that_was_told_to_stop_by_an_earlier_release_still_says_why() -> None:
+    told = {"metadata": metadata("weather-r1", annotations=STOPPED, **OURS)}
+
+    before = snapshots.run({**told, "spec": {"suspend": True}})
+    now = snapshots.run({**told, "spec": {"activeDeadlineSeconds": 1}})
+    forged = snapshots.run({**told, "spec": {"activeDeadlineSeconds": 60}})
+
+    assert before
+    assert now
+    assert forged
+    assert before.stop == now.stop
+    assert (now.stop is None, forged.stop) == (False, None)
+
+
 def test_a_run_knows_the_exit_codes_that_its_batch_job_does_not_retry() -> None:
     disruption = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     codes = {"containerName": "elt", "operator": "In", "values": [4, "5", None, True, 6]}
