@@ -393,7 +393,7 @@ def test_names_are_not_too_long(release: str) -> None:
         pytest.param([], "--all-namespaces", id="all namespaces"),
         pytest.param(["--set=namespaces={team-a,team-b}"], "-n team-a", id="some namespaces"),
         pytest.param(["--set=crds.enabled=false"], "kubectl apply --server-side -f crds/", id="no resource types"),
-        pytest.param([], "no published image", id="the default image"),
+        pytest.param([], "No image has been published yet", id="the default image"),
     ],
 )
 def test_the_notes_say_what_comes_next(arguments: list[str], said: str) -> None:
