@@ -159,6 +159,7 @@ class Ending:
         """Whether the end is gone together with the pod: an operator that is away in that second cannot tell of it."""
         return self.act in {
             stop,
+            stop_before_it_starts,
             delete_run,
             delete_pod,
             delete_first_pod,
@@ -259,7 +260,8 @@ def _endings() -> list[Ending]:
             "no claim", {**ON_CLAIM, **IN_NO_TIME}, error, "Unschedulable", None, '"state" not found',
         ),
         Ending(
-            "no secret in env", {"env": BY_ENV, **IN_NO_TIME}, error, "StartError", None, '"warehouse" not found',
+            "no secret in env", {"env": BY_ENV, **IN_NO_TIME}, error, "StartError", None,
+            "cannot be started yet: CreateContainerConfigError: ",  # a busy kubelet may have no better words so soon
         ),
         Ending(
             "no secret as file", {"volumes": BY_FILE, **IN_NO_TIME}, error, "StartError", None,
