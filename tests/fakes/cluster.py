@@ -133,6 +133,45 @@ class FakeCluster:
         """Delete a pod as the batch Job controller does: the kubelet ends its process first."""
         self.store("pods", {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": at(10**6).isoformat()}})
 
+    def batch_controller_acts(self) -> None:
+        """Do one thing for each run that is not closed: take it up, make its pod, end its pods, or close it."""
+        for run in self.all("runs"):
+            pods = [pod for pod in self.all("pods") if owner(pod) == run["metadata"]["uid"]]
+            phases = [pod["status"]["phase"] for pod in pods if pod["status"]["phase"] in {"Succeeded", "Failed"}]
+            spec, status = run["spec"], run.get("status", {})
+            if "conditions" in status:
+                continue
+            if spec.get("suspend") or (status and spec.get("activeDeadlineSeconds")):
+                self._conclude(run, "Suspended" if spec.get("suspend") else "FailureTarget")
+                for pod in pods:
+                    self.tell_to_end(pod)
+            elif not status:
+                self.store("runs", {**run, "status": {"startTime": self.now.isoformat()}})
+            elif not pods:
+                self.create("pods", f"{run['metadata']['uid']}-pod", **pod_of(run))
+            elif phases:
+                self._conclude(run, "Complete" if phases[0] == "Succeeded" else "Failed")
+
+    def _conclude(self, run: Body, kind: str) -> None:
+        condition = {"type": kind, "status": "True", "reason": "x", "lastTransitionTime": self.now.isoformat()}
+        self.store("runs", {**run, "status": {**run.get("status", {}), "conditions": [condition]}})
+
+    def kubelet_acts(self, exit_code: int) -> dict[str, int]:
+        """Do one thing for each pod: start it, end it, or let it go; return the exit codes, by the UID of its run."""
+        codes = {}
+        for pod in self.all("pods"):
+            told, now = "deletionTimestamp" in pod["metadata"], self.now.isoformat()
+            if pod["status"]["phase"] == "Pending" and not told:
+                state: Body = {"running": {"startedAt": now}}
+                self.store("pods", {**pod, "status": _of_container("Running", state)})
+            elif pod["status"]["phase"] == "Running":
+                code = codes[owner(pod)] = 143 if told else exit_code
+                state = {"terminated": {"exitCode": code, "finishedAt": now}}
+                self.store("pods", {**pod, "status": _of_container("Failed" if code else "Succeeded", state)})
+            elif told:
+                self.delete("pods", pod["metadata"]["name"])
+        return codes
+
     # --- the Protocol
 
     def _write(self, act: Any) -> Body:
@@ -304,6 +343,15 @@ class FakeCluster:
     async def newest_warning(self, namespace: str, uid: str) -> str:
         assert namespace == KEY.namespace
         return f"warning about {uid}"
+
+
+def owner(body: Body) -> str:
+    """Return the UID of the first owner."""
+    return str(body["metadata"]["ownerReferences"][0]["uid"])
+
+
+def _of_container(phase: str, state: Body) -> Body:
+    return {"phase": phase, "containerStatuses": [{"name": "elt", "state": state}]}
 
 
 def pod_of(run: Body) -> dict[str, Any]:

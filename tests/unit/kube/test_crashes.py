@@ -10,20 +10,16 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from builders import KEY, at
+from builders import KEY
 from elt_operator.core import cron
 from elt_operator.core.situation import Key, Limits
 from elt_operator.kube import snapshots
 from elt_operator.kube.cache import Cache
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
-from fakes.cluster import PLURALS, Crash, FakeCluster, Fault, pod_of
+from fakes.cluster import PLURALS, Crash, FakeCluster, Fault, owner
 
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
-
-
-def owner(body: dict[str, Any]) -> str:
-    return str(body["metadata"]["ownerReferences"][0]["uid"])
 
 
 def phase(job: dict[str, Any]) -> str:
@@ -207,45 +203,11 @@ class Crashes(RuleBasedStateMachine):
 
     @rule()
     def the_batch_controller_acts(self) -> None:
-        for run in self.cluster.all("runs"):
-            pods = [pod for pod in self.cluster.all("pods") if owner(pod) == run["metadata"]["uid"]]
-            spec, status = run["spec"], run.get("status", {})
-            if "conditions" in status:
-                continue
-            if spec.get("suspend") or (status and spec.get("activeDeadlineSeconds")):
-                self._conclude(run, "Suspended" if spec.get("suspend") else "FailureTarget")
-                for pod in pods:
-                    self.cluster.tell_to_end(pod)
-            elif not status:
-                self.cluster.store("runs", {**run, "status": {"startTime": at(2).isoformat()}})
-            elif not pods:
-                self.cluster.create("pods", f"{run['metadata']['name']}-pod", **pod_of(run))
-            elif pods[0]["status"]["phase"] in {"Succeeded", "Failed"}:
-                self._conclude(run, "Complete" if pods[0]["status"]["phase"] == "Succeeded" else "Failed")
-
-    def _conclude(self, run: dict[str, Any], kind: str) -> None:
-        condition = {"type": kind, "status": "True", "reason": "x", "lastTransitionTime": at(5).isoformat()}
-        self.cluster.store("runs", {**run, "status": {**run.get("status", {}), "conditions": [condition]}})
+        self.cluster.batch_controller_acts()
 
     @rule(exit_code=st.sampled_from([0, 0, 1, 137]))
     def the_kubelet_acts(self, exit_code: int) -> None:
-        for pod in self.cluster.all("pods"):
-            told = "deletionTimestamp" in pod["metadata"]
-            if pod["status"]["phase"] == "Pending" and not told:
-                state = {"running": {"startedAt": at(3).isoformat()}}
-                status = {"phase": "Running", "containerStatuses": [{"name": "elt", "state": state}]}
-                self.cluster.store("pods", {**pod, "status": status})
-            elif pod["status"]["phase"] == "Running":
-                code = 143 if told else exit_code
-                self.exit_codes[owner(pod)] = code
-                ended = {"terminated": {"exitCode": code, "finishedAt": at(4).isoformat()}}
-                status = {
-                    "phase": "Failed" if code else "Succeeded",
-                    "containerStatuses": [{"name": "elt", "state": ended}],
-                }
-                self.cluster.store("pods", {**pod, "status": status})
-            elif told:
-                self.cluster.delete("pods", pod["metadata"]["name"])
+        self.exit_codes |= self.cluster.kubelet_acts(exit_code)
 
     @invariant()
     def a_job_never_has_two_runs(self) -> None:

@@ -16,15 +16,11 @@ from elt_operator.kube.cache import Cache
 from elt_operator.kube.gather import from_cache
 from elt_operator.kube.queue import WorkQueue
 from elt_operator.kube.reconciler import Reconciler
-from fakes.cluster import PLURALS, FakeCluster, pod_of
+from fakes.cluster import PLURALS, FakeCluster, owner, pod_of
 
 RESOURCES = sorted(set(PLURALS.values()))
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
 Body = dict[str, Any]
-
-
-def owner(body: Body) -> str:
-    return str(body["metadata"]["ownerReferences"][0]["uid"])
 
 
 def phase(job: Body) -> str:
@@ -300,45 +296,11 @@ class MadeAnew(RuleBasedStateMachine):
 
     @rule()
     def the_batch_controller_acts(self) -> None:
-        for run in self.cluster.all("runs"):
-            pods = [pod for pod in self.cluster.all("pods") if owner(pod) == run["metadata"]["uid"]]
-            over = [pod for pod in pods if pod["status"]["phase"] in {"Succeeded", "Failed"}]
-            spec, status = run["spec"], run.get("status", {})
-            if "conditions" in status:
-                continue
-            if spec.get("suspend") or (status and spec.get("activeDeadlineSeconds")):
-                self._conclude(run, "Suspended" if spec.get("suspend") else "FailureTarget")
-                for pod in pods:
-                    self.cluster.tell_to_end(pod)
-            elif not status:
-                self.cluster.store("runs", {**run, "status": {"startTime": self.cluster.now.isoformat()}})
-            elif not pods:
-                self.cluster.create("pods", f"{run['metadata']['uid']}-pod", **pod_of(run))
-            elif over:
-                self._conclude(run, "Complete" if over[0]["status"]["phase"] == "Succeeded" else "Failed")
-
-    def _conclude(self, run: Body, kind: str) -> None:
-        condition = {"type": kind, "status": "True", "reason": "x", "lastTransitionTime": self.cluster.now.isoformat()}
-        self.cluster.store("runs", {**run, "status": {**run.get("status", {}), "conditions": [condition]}})
+        self.cluster.batch_controller_acts()
 
     @rule(exit_code=st.sampled_from([0, 0, 3]))
     def the_kubelet_acts(self, exit_code: int) -> None:
-        for pod in self.cluster.all("pods"):
-            told, now = "deletionTimestamp" in pod["metadata"], self.cluster.now.isoformat()
-            code = 143 if told else exit_code
-            if pod["status"]["phase"] == "Pending" and not told:
-                status = {"phase": "Running", "containerStatuses": [{"name": "elt", "state": {"running": {}}}]}
-                self.cluster.store("pods", {**pod, "status": status})
-            elif pod["status"]["phase"] == "Running":
-                self.codes[owner(pod)] = code
-                state = {"terminated": {"exitCode": code, "finishedAt": now}}
-                status = {
-                    "phase": "Failed" if code else "Succeeded",
-                    "containerStatuses": [{"name": "elt", "state": state}],
-                }
-                self.cluster.store("pods", {**pod, "status": status})
-            elif told:
-                self.cluster.delete("pods", pod["metadata"]["name"])
+        self.codes |= self.cluster.kubelet_acts(exit_code)
 
     @invariant()
     def no_two_are_at_work(self) -> None:
