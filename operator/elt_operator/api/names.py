@@ -44,7 +44,7 @@ SLOT_GATE = f"{GROUP}/slot"
 """The scheduling gate of the pods that slots would make: they are never scheduled."""
 
 SLOT_CONTROLLER = f"{GROUP}/slots"
-"""``spec.managedBy`` of slots: other controllers, of batch Jobs and of queues, leave them alone."""
+"""``spec.managedBy`` of slots, so that the batch Job controller never makes their pods."""
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """On runs: the queue of Kueue that admits them (https://kueue.sigs.k8s.io/docs/tasks/run/jobs/)."""
@@ -53,4 +53,4 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "elt-operator"
 
 CONTAINER = "elt"
-"""The name of the one container of a run's pod."""
+"""The name of the run's own container."""

@@ -193,7 +193,7 @@ class PipelineSpec(
     concurrency_policy: Literal["Queue", "Forbid", "Replace"] = "Queue"
     """What happens to a new Job while another one is active: it waits, is refused, or replaces the other one."""
     queue_name: Label | None = None
-    """The queue of Kueue that admits the runs, a LocalQueue of the namespace. Without it Kueue does not see them."""
+    """The Kueue LocalQueue, in the same namespace, that admits the runs."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 0
     """How many attempts may follow the first one. Evictions, drains and preemptions do not count."""
     no_retry_exit_codes: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), SET] | None = None

@@ -79,7 +79,7 @@ class RequiredNodes(Fields):
 
 
 class PreferredNodes(Fields):
-    """Nodes that are taken rather than others."""
+    """Nodes that the scheduler prefers."""
 
     weight: Annotated[int, Field(ge=1, le=100)]
     """How much it counts, against other preferences."""
@@ -97,14 +97,14 @@ class NodeAffinity(
         )
     ),
 ):
-    """Which nodes the pod needs, or rather goes to."""
+    """Which nodes the pod requires or prefers."""
 
     required_during_scheduling_ignored_during_execution: RequiredNodes | None = None
-    """The nodes that it needs."""
+    """The nodes that it requires."""
     preferred_during_scheduling_ignored_during_execution: (
         Annotated[list[PreferredNodes], Field(max_length=8), ATOMIC] | None
     ) = None
-    """The nodes that it rather goes to."""
+    """The nodes that it prefers."""
 
 
 class PodSelector(Fields):

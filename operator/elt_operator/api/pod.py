@@ -199,7 +199,7 @@ class PodSettings(Fields):
     tolerations: Annotated[list[Toleration], Field(max_length=16), ATOMIC] | None = None
     """Taints that the pod tolerates."""
     node_affinity: NodeAffinity | None = None
-    """Nodes that the pod needs, or rather goes to, by more than one value of a label."""
+    """Nodes that the pod requires or prefers."""
     topology_spread_constraints: TopologySpreads | None = None
     """How runs are spread over nodes or zones."""
     host_aliases: HostAliases | None = None

@@ -7,7 +7,7 @@ from typing import Final
 
 from elt_operator.api.reasons import Reason
 from elt_operator.core import outcome
-from elt_operator.core.situation import Pod, Run, Situation
+from elt_operator.core.situation import OtherContainer, Pod, Run, Situation
 from elt_operator.core.words import without_values
 
 PATIENCE: Final = timedelta(seconds=5)
@@ -78,21 +78,21 @@ class Wait:
         if self.pod and self.pod.begun:
             return None
         if self.pod:
-            return None if self.preparing else max([self.pod.created, *self._preparations_ended])
+            ends = [one.ended_at for one in self._preparations if one.ended_at]
+            return None if self.preparing else max([self.pod.created, *ends])
         later = [moment for moment in (self.run.started, self._next_attempt) if moment]
         return max([self.run.created, *later])
 
     @property
     def preparing(self) -> str:
         """The Pipeline's own init container at work, which may take its time like the run itself; empty: none is."""
-        running = [other.name for other in (self.pod.others if self.pod else ()) if other.prepares and other.running]
+        running = (one.name for one in self._preparations if one.running)
         return next((name for name in running if name in self.run.preparations), "")
 
     @property
-    def _preparations_ended(self) -> list[datetime]:
-        others = self.pod.others if self.pod else ()
-        ends = [other.ended_at for other in others if other.prepares and not other.sidecar]
-        return [end for end in ends if end]
+    def _preparations(self) -> list[OtherContainer]:
+        """The containers that come before ours, and that end: no sidecars."""
+        return [one for one in (self.pod.others if self.pod else ()) if one.prepares and not one.sidecar]
 
     @property
     def last_failure(self) -> Failure | None:
