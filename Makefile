@@ -94,8 +94,8 @@ chart: setup ## Check the chart and the manifests made of it, with Helm 3 and He
 
 .PHONY: crds
 crds: setup ## Make crds/*.yaml from the models, and the chart's copy
-	@$(BIN)/python -m elt_operator.api crds
-	@$(BIN)/python -m elt_operator.api charts/elt-operator/files/crds
+	@$(BIN)/python -m elt_operator.resources crds
+	@$(BIN)/python -m elt_operator.resources charts/elt-operator/files/crds
 
 .PHONY: manifests
 manifests: ## Make manifests/install/*.yaml from the chart (needs Go the first time)

@@ -8,8 +8,9 @@ import uvloop
 from kubernetes.aio.config import ConfigException
 from pydantic import ValidationError
 
-from elt_operator.handlers import logs, operator
-from elt_operator.settings import Settings
+from elt_operator.controller import program as operator
+from elt_operator.serving import json_lines as logs
+from elt_operator.settings.controller import Settings
 
 
 def main() -> None:

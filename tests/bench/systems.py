@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.bed import Bed, Running
+from elt_operator.controller import snapshots
 from elt_operator.core import render
 from elt_operator.core.situation import Job, Limits, Pipeline
-from elt_operator.kube import snapshots
 
 Body = dict[str, Any]
 

@@ -3,9 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from elt_operator.api.job import JobSpec, JobStatus
-from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
-from elt_operator.api.reasons import Reason
 from elt_operator.core.situation import (
     CronJob,
     Ended,
@@ -21,6 +18,9 @@ from elt_operator.core.situation import (
     Stop,
     Timetable,
 )
+from elt_operator.resources.job import JobSpec, JobStatus
+from elt_operator.resources.pipeline import PipelineSpec, PipelineStatus
+from elt_operator.resources.reasons import Reason
 
 KEY = Key("default", "weather")
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)

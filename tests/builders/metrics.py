@@ -1,9 +1,9 @@
 """The names of all metrics, as the operator itself registers them."""
 
-from elt_operator.kube.cache import Cache
-from elt_operator.kube.metrics import Metrics, State
-from elt_operator.kube.places import Places
-from elt_operator.kube.queue import WorkQueue
+from elt_operator.controller.cache import Cache
+from elt_operator.controller.metrics import Metrics, State
+from elt_operator.controller.places import Places
+from elt_operator.controller.queue import WorkQueue
 
 _QUERIED = {"counter": "_total", "histogram": "_bucket", "gauge": ""}
 _DOCUMENTED = {**_QUERIED, "histogram": ""}

@@ -15,12 +15,12 @@ from builders import (
     failed,
     succeeded,
 )
-from elt_operator.api import crd
-from elt_operator.api.job import JobStatus
-from elt_operator.api.reasons import Reason
 from elt_operator.core import admission, outcome, status
 from elt_operator.core.outcome import Evidence
 from elt_operator.core.situation import Job, Pipeline, Pod, Run
+from elt_operator.resources import crd
+from elt_operator.resources.job import JobStatus
+from elt_operator.resources.reasons import Reason
 
 State = dict[str, Any]
 

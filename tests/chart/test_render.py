@@ -23,7 +23,7 @@ from chart.helm import (
     run,
     tool,
 )
-from elt_operator.settings import Settings
+from elt_operator.settings.controller import Settings
 
 CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 ABOUT = yaml.safe_load((CHART / "Chart.yaml").read_text())

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from elt_operator.kube.proxies import proxy_for
-from elt_operator.settings import Settings
+from elt_operator.settings.controller import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "elt-operator"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from elt_operator.api import crd
+from elt_operator.resources import crd
 from fakes.admission import complaints
 
 ROOT = Path(__file__).resolve().parents[2]

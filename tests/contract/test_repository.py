@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from elt_operator.api.reasons import Reason
+from elt_operator.resources.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "manifests" / "install" / "cluster.yaml"

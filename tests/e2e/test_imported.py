@@ -1,4 +1,4 @@
-"""The API server accepts what people write for what they have; tests/unit/api/test_imported.py renders the same."""
+"""The API server accepts what people write for what they have; the unit test of the same name renders it."""
 
 from pathlib import Path
 

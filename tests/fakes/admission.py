@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import cel
 
-from elt_operator.api import crd
-from elt_operator.api.fields import Json
+from elt_operator.resources import crd
+from elt_operator.resources.fields import Json
 
 _UNITS: Final = {
     **{unit: Decimal(1000) ** power for unit, power in zip("numkMGTPE", (-3, -2, -1, 1, 2, 3, 4, 5, 6), strict=True)},

@@ -14,8 +14,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
-from elt_operator.api import names
 from elt_operator.kube.client import Client
+from elt_operator.resources import names
 
 _CORE = [{"name": "namespaces", "kind": "Namespace", "singularName": "", "namespaced": False, "verbs": ["list"]}]
 _OURS = [{"name": names.JOBS, "kind": "Job", "singularName": "job", "namespaced": True, "verbs": ["list", "watch"]}]

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from builders import KEY, at
-from elt_operator.api import names
 from elt_operator.core import render
 from elt_operator.core.events import Event
 from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Run, Slot, Stop
 from elt_operator.errors import Refused, Stale
+from elt_operator.resources import names
 
 Body = dict[str, Any]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from e2e.endings import ENDINGS, Ending
+from elt_operator.controller import snapshots
 from elt_operator.core.outcome import Evidence, is_over, outcome
 from elt_operator.core.situation import Pod, PodLog, Run
-from elt_operator.kube import snapshots
 
 RECORDED = Path(__file__).parent / "recorded"
 WITH_RUN = [ending for ending in ENDINGS.values() if ending.pods and ending.name != "Forbid"]

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from elt_operator.settings import Settings
+from elt_operator.settings.controller import Settings
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

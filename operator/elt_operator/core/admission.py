@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 
-from elt_operator.api.job import Phase
-from elt_operator.api.reasons import Reason
 from elt_operator.core import concurrency, outcome, render
 from elt_operator.core.faults import Fault
 from elt_operator.core.situation import Job, Situation
 from elt_operator.core.variables import protected_overrides
+from elt_operator.resources.job import Phase
+from elt_operator.resources.reasons import Reason
 
 
 @dataclass(frozen=True)

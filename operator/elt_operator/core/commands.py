@@ -4,9 +4,9 @@ import re
 from pathlib import PurePosixPath
 from typing import Final
 
-from elt_operator.api.fields import Json
-from elt_operator.api.job import JobSpec
-from elt_operator.api.pipeline import PipelineSpec
+from elt_operator.resources.fields import Json
+from elt_operator.resources.job import JobSpec
+from elt_operator.resources.pipeline import PipelineSpec
 
 # All wrappers are fixed text: what a user wrote reaches them as positional parameters only, so no shell ever reads it
 # as code that it was not meant to be.

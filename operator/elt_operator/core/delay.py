@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from elt_operator.api.reasons import Reason
 from elt_operator.core import outcome
 from elt_operator.core.situation import OtherContainer, Pod, Run, Situation
 from elt_operator.core.words import without_values
+from elt_operator.resources.reasons import Reason
 
 PATIENCE: Final = timedelta(seconds=5)
 """How long a start, or an end, may take before the status says more than that it is on its way."""

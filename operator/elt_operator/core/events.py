@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from elt_operator.api import conditions
-from elt_operator.api.job import Attempt, JobStatus, Phase
-from elt_operator.api.pipeline import PipelineStatus
-from elt_operator.api.reasons import Reason
 from elt_operator.core.outcome import exit_code_in_words
 from elt_operator.core.situation import Job, Pipeline
+from elt_operator.resources import conditions
+from elt_operator.resources.job import Attempt, JobStatus, Phase
+from elt_operator.resources.pipeline import PipelineStatus
+from elt_operator.resources.reasons import Reason
 
 _TROUBLES: Final = frozenset(
     {

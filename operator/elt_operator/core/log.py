@@ -10,12 +10,12 @@ with what belongs to it) -> the one that explains. What the formats look like st
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from elt_operator.api.job import ERROR_MESSAGE_BYTES, LOG_TAIL_BYTES
 from elt_operator.core import log_formats as formats
 from elt_operator.core import log_lines, log_reports
 from elt_operator.core.log_lines import json_object
 from elt_operator.core.log_reports import Kind, Report
-from elt_operator.core.log_text import CHARACTERS, clean, cut
+from elt_operator.resources.job import ERROR_MESSAGE_BYTES, LOG_TAIL_BYTES
+from elt_operator.text import CHARACTERS, clean, cut
 
 __all__ = ["clean", "explanation", "failed_parts", "tail"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from elt_operator.core import log_formats as formats
-from elt_operator.core.log_text import CHARACTERS, clean, shown
+from elt_operator.text import CHARACTERS, clean, shown
 
 LOOKED_AT: Final = 200
 """Formats are told by the beginning of a line."""

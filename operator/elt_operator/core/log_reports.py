@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-from elt_operator.api.job import ERROR_MESSAGE_BYTES
 from elt_operator.core import log_signs as signs
 from elt_operator.core.log_lines import KEPT, LOOKED_AT, Line
-from elt_operator.core.log_text import cut
+from elt_operator.resources.job import ERROR_MESSAGE_BYTES
+from elt_operator.text import cut
 
 _MORE: Final = 4
 """Lines that an explanation may have beside the first."""

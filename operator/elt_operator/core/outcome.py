@@ -8,11 +8,11 @@ from functools import cached_property
 from signal import Signals
 from typing import Final
 
-from elt_operator.api.job import MESSAGE_BYTES, MOST_ATTEMPTS, Attempt, Phase
-from elt_operator.api.reasons import Reason
 from elt_operator.core import log
 from elt_operator.core.situation import NOT_STARTED, Ended, Pod, PodLog, Run
 from elt_operator.core.words import shortened
+from elt_operator.resources.job import MESSAGE_BYTES, MOST_ATTEMPTS, Attempt, Phase
+from elt_operator.resources.reasons import Reason
 
 _SIGKILL: Final = 9
 _KILLED_BY: Final = 128

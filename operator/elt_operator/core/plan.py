@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from elt_operator.api.job import JobStatus
-from elt_operator.api.pipeline import PipelineStatus
-from elt_operator.api.reasons import Reason
 from elt_operator.core import (
     admission,
     delay,
@@ -25,6 +22,9 @@ from elt_operator.core.events import Event
 from elt_operator.core.faults import Fault
 from elt_operator.core.schedule import CronJobChange
 from elt_operator.core.situation import FinishedJob, Job, Pipeline, Pod, Run, Situation, Slot, Stop
+from elt_operator.resources.job import JobStatus
+from elt_operator.resources.pipeline import PipelineStatus
+from elt_operator.resources.reasons import Reason
 
 
 @dataclass(frozen=True)

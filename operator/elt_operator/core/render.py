@@ -4,16 +4,16 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from elt_operator.api import names
-from elt_operator.api.container import ExtraContainer
-from elt_operator.api.fields import DNS_LABEL, Json
-from elt_operator.api.job import JobSpec, Trigger
-from elt_operator.api.pipeline import PipelineSpec
-from elt_operator.api.placement import TopologySpread
-from elt_operator.api.pod import OWN_TMP_VOLUME, PodSettings, Volume
 from elt_operator.core.commands import command_of, literal
 from elt_operator.core.situation import Job, Limits, Pipeline, Run
 from elt_operator.core.variables import variables
+from elt_operator.resources import names
+from elt_operator.resources.container import ExtraContainer
+from elt_operator.resources.fields import DNS_LABEL, Json
+from elt_operator.resources.job import JobSpec, Trigger
+from elt_operator.resources.pipeline import PipelineSpec
+from elt_operator.resources.placement import TopologySpread
+from elt_operator.resources.pod import OWN_TMP_VOLUME, PodSettings, Volume
 
 # What keeps Meltano quiet, offline and readable by machines; a Pipeline may set each of them otherwise.
 MELTANO_DEFAULTS: Final = {

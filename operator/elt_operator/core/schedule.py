@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from elt_operator.api import names
-from elt_operator.api.fields import Json
-from elt_operator.api.reasons import Reason
 from elt_operator.core import cron, render
 from elt_operator.core.cron import Cron, InvalidScheduleError
 from elt_operator.core.render import time_text
 from elt_operator.core.situation import CronJob, Pipeline, Situation, Slot, Timetable
+from elt_operator.resources import names
+from elt_operator.resources.fields import Json
+from elt_operator.resources.reasons import Reason
 
 _SUSPENDED: Final = " (suspended)"
 

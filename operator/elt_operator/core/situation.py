@@ -11,10 +11,10 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
-from elt_operator.api.job import TERMINAL_PHASES, JobSpec, JobStatus
-from elt_operator.api.pipeline import PipelineSpec, PipelineStatus
-from elt_operator.api.reasons import Reason
 from elt_operator.core.faults import Fault
+from elt_operator.resources.job import TERMINAL_PHASES, JobSpec, JobStatus
+from elt_operator.resources.pipeline import PipelineSpec, PipelineStatus
+from elt_operator.resources.reasons import Reason
 
 
 @dataclass(frozen=True, order=True)

@@ -7,13 +7,13 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from elt_operator.api import conditions, names
-from elt_operator.api.job import Trigger
-from elt_operator.api.reasons import Reason
 from elt_operator.core import cron, render, schedule
 from elt_operator.core.events import Event
 from elt_operator.core.render import time_text
 from elt_operator.core.situation import Pipeline, Situation, Slot
+from elt_operator.resources import conditions, names
+from elt_operator.resources.job import Trigger
+from elt_operator.resources.reasons import Reason
 
 MOST_COUNTED: Final = 1_000
 """How many missed times are counted at once; a schedule of each minute makes as many in a day."""

@@ -4,17 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from elt_operator.api import conditions
-from elt_operator.api.conditions import Condition, Verdict, transitioned
-from elt_operator.api.job import TERMINAL_PHASES, JobStatus, Phase
-from elt_operator.api.pipeline import ActiveJob, LastJob, PipelineStatus
-from elt_operator.api.reasons import Reason
 from elt_operator.core import commands, outcome, schedule, slots
 from elt_operator.core.admission import Refusal
 from elt_operator.core.faults import Fault
 from elt_operator.core.situation import Job, Pipeline, Pod, Run, Situation
 from elt_operator.core.slots import Settled
 from elt_operator.core.words import shortened
+from elt_operator.resources import conditions
+from elt_operator.resources.conditions import Condition, Verdict, transitioned
+from elt_operator.resources.job import TERMINAL_PHASES, JobStatus, Phase
+from elt_operator.resources.pipeline import ActiveJob, LastJob, PipelineStatus
+from elt_operator.resources.reasons import Reason
 
 
 def _conditions_of(described: Job | Pipeline, now: datetime) -> Callable[[str, Verdict, str, str], Condition]:

@@ -7,9 +7,9 @@ be read.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from elt_operator.api.reasons import Reason
 from elt_operator.core import concurrency, delay, outcome
 from elt_operator.core.situation import Job, Pod, Run, Situation, Stop
+from elt_operator.resources.reasons import Reason
 
 Check = Callable[[Situation, Run, Job | None], Stop | None]
 

@@ -19,7 +19,6 @@ from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
 from yarl import URL
 
-from elt_operator.api import names
 from elt_operator.errors import NotLeading
 from elt_operator.kube import answers, paths, proxies
 from elt_operator.kube.answers import (
@@ -35,6 +34,7 @@ from elt_operator.kube.answers import (
     TooMuch,
     Unreadable,
 )
+from elt_operator.resources import names
 
 __all__ = [
     "ApiError",

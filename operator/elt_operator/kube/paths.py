@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from elt_operator.api import names
 from elt_operator.errors import OperatorError
+from elt_operator.resources import names
 
 _NAME_CHARACTERS: Final = 253
 _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from elt_operator.kube import foreign, intake
+from elt_operator.controller import intake
+from elt_operator.controller.cluster import LiveCluster
+from elt_operator.controller.intake import Intake
+from elt_operator.controller.sources import Source
+from elt_operator.kube import foreign
 from elt_operator.kube.client import Expired
-from elt_operator.kube.cluster import LiveCluster
-from elt_operator.kube.intake import Intake
-from elt_operator.kube.sources import Source
 from elt_operator.kube.troubles import LOST, OUTAGES, Troubles
 
 logger = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, failed, succeeded
-from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.core.admission import first_hold, first_refusal, next_run_number, pipeline_gives_up_at
 from elt_operator.core.situation import Job, Refusal, Situation
+from elt_operator.resources.pipeline import PipelineStatus
 
 JOB = a_job("job-2", created=10)
 EARLIER = a_job("job-1", created=0)

@@ -3,11 +3,11 @@
 import pytest
 
 from builders import a_job, at
-from elt_operator.api.job import Attempt, JobStatus, Phase
-from elt_operator.api.reasons import Reason
 from elt_operator.core.admission import Refusal
 from elt_operator.core.events import about
 from elt_operator.core.status import queued, refused
+from elt_operator.resources.job import Attempt, JobStatus, Phase
+from elt_operator.resources.reasons import Reason
 
 JOB = a_job()
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from elt_operator.api.job import ERROR_MESSAGE_BYTES, LOG_TAIL_BYTES
 from elt_operator.core import log
+from elt_operator.resources.job import ERROR_MESSAGE_BYTES, LOG_TAIL_BYTES
 
 LOGS = Path(__file__).parent / "logs"
 

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, another, at, failed, succeeded
-from elt_operator.api.job import JobStatus, Phase
-from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.core.faults import Fault
 from elt_operator.core.plan import CreateRun, EndPod, StopRun, WriteJobStatus, WritePipelineStatus, plan
 from elt_operator.core.questions import (
@@ -24,6 +22,8 @@ from elt_operator.core.questions import (
 )
 from elt_operator.core.situation import Job, PodLog, Refusal, Situation, Warnings
 from elt_operator.errors import FailsOn
+from elt_operator.resources.job import JobStatus, Phase
+from elt_operator.resources.pipeline import PipelineStatus
 
 JOB = a_job()
 OVER = a_pod(ended=an_end(0))

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import a_job, a_pipeline, a_run, at
-from elt_operator.api import texts
-from elt_operator.api.job import JobSpec
 from elt_operator.core import commands, render
 from elt_operator.core.situation import Limits, Pipeline, Run
+from elt_operator.resources import texts
+from elt_operator.resources.job import JobSpec
 
 
 def a_manifest(pipeline: Pipeline | None = None, number: int = 1, **job: Any) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from builders import KEY, a_job, a_pipeline, a_pod, a_run, a_situation, a_stopped_run, an_end, at, succeeded
-from elt_operator.api.job import JobStatus, Phase
-from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.core import retention
 from elt_operator.core.situation import FinishedJob, Job, Situation
+from elt_operator.resources.job import JobStatus, Phase
+from elt_operator.resources.pipeline import PipelineStatus
 
 JOB = a_job()
 TOLD: dict[str, Job | None] = {JOB.uid: replace(JOB, status=JobStatus(phase=Phase.COMPLETE))}

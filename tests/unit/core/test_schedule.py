@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from builders import a_cron_job, a_pipeline, a_situation, a_slot, at
-from elt_operator.api.pipeline import PipelineStatus
-from elt_operator.api.reasons import Reason
 from elt_operator.core import cron, questions, schedule
 from elt_operator.core.plan import Plan, WritePipelineStatus, plan
 from elt_operator.core.situation import CronJob, Pipeline, Refusal, Situation, Warnings
+from elt_operator.resources.pipeline import PipelineStatus
+from elt_operator.resources.reasons import Reason
 
 EVERY_TEN = a_pipeline(schedule="*/10 * * * *")
 SUSPENDED = a_pipeline(schedule="*/10 * * * *", suspend=True)

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import a_cron_job, a_job, a_pipeline, a_run, a_situation, a_slot, at
-from elt_operator.api.conditions import Condition
-from elt_operator.api.pipeline import PipelineStatus
 from elt_operator.core import cron, questions, schedule, slots
 from elt_operator.core.plan import ChangeCronJob, CreateJob, DeleteSlot, WritePipelineStatus, plan
 from elt_operator.core.situation import CronJob, Job, Refusal, Situation, Slot
+from elt_operator.resources.conditions import Condition
+from elt_operator.resources.pipeline import PipelineStatus
 
 BY_HAND = a_slot(None, name="now-please")
 BY_SCHEDULE = {"type": "Schedule"}

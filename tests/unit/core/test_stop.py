@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from builders import a_job, a_pipeline, a_pod, a_run, a_situation, a_stopped_run, an_end, at
-from elt_operator.api.job import JobStatus, Phase
 from elt_operator.core.situation import Job, Pod, Run, Situation, Warnings
 from elt_operator.core.stop import stop
+from elt_operator.resources.job import JobStatus, Phase
 
 JOB, STOPPING, NEWER = a_job(), a_job(stop=True), a_job("job-2", created=50)
 RUN = a_run(retries=1)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from elt_operator.api.job import JobSpec
-from elt_operator.api.pipeline import PROPERTY_NAME, RESERVED_PROPERTY
 from elt_operator.core.variables import variable, variables
+from elt_operator.resources.job import JobSpec
+from elt_operator.resources.pipeline import PROPERTY_NAME, RESERVED_PROPERTY
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ import aiohttp
 import pytest
 
 from builders import KEY
-from elt_operator.api import names
+from elt_operator.controller import sources
+from elt_operator.controller.cache import Cache
+from elt_operator.controller.intake import Intake, Unreadable
+from elt_operator.controller.sources import Source
 from elt_operator.core.situation import Key
-from elt_operator.kube import reflector, sources
-from elt_operator.kube.cache import Cache
+from elt_operator.kube import reflector
 from elt_operator.kube.client import Expired, Forbidden
-from elt_operator.kube.intake import Intake, Unreadable
 from elt_operator.kube.reflector import Patiently, Reflector
-from elt_operator.kube.sources import Source
+from elt_operator.resources import names
 
 Event = dict[str, Any]
 RUNS = sources.BY_REFLECTORS[2]

@@ -1,9 +1,0 @@
-"""``python -m elt_operator.api DIRECTORY`` writes the CustomResourceDefinitions."""
-
-import sys
-from pathlib import Path
-
-from elt_operator.api import crd
-
-for name, content in crd.files().items():
-    Path(sys.argv[1], name).write_text(content, encoding="utf-8")

@@ -1,0 +1,313 @@
+"""The cache: snapshots of what the watches last told, by Pipeline. It may make us look; it never proves an absence."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from elt_operator.controller import snapshots
+from elt_operator.core.faults import Fault
+from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Pod, PodLog, Refusal, Run, Slot
+from elt_operator.kube import foreign
+from elt_operator.kube.foreign import Body
+from elt_operator.resources import names
+
+Unreadable = Callable[[Body, str], None]
+"""Is told of a body that cannot be read, and why."""
+
+
+def ignored(_body: Body, _why: str) -> None:
+    """Do nothing about a body that cannot be read."""
+
+
+class Snapshot(Protocol):
+    """What all snapshots have."""
+
+    @property
+    def key(self) -> Key:
+        """The Pipeline that it belongs to."""
+
+    @property
+    def uid(self) -> str:
+        """Its UID."""
+
+
+S = TypeVar("S", bound=Snapshot)
+
+
+_LONGEST_VERSION: Final = 20
+
+_MOST_TOMBSTONES: Final = 20_000
+
+
+def version_of(text: Any) -> int:
+    """Return a resourceVersion as a number, 0 where it is none.
+
+    They compare as numbers within one kind (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
+    """
+    if not isinstance(text, str) or len(text) > _LONGEST_VERSION or not (text.isascii() and text.isdigit()):
+        return 0
+    return int(text)
+
+
+def _version(body: Body) -> int:
+    return version_of(foreign.part(body, "metadata").get("resourceVersion"))
+
+
+class Store(Generic[S]):
+    """The snapshots of one kind, by the Pipeline they belong to and their UID."""
+
+    def __init__(self, read: Callable[[Body], S | None], unreadable: Unreadable = ignored) -> None:
+        self._read = read
+        self._unreadable = unreadable
+        self._by_key: dict[Key, dict[str, S]] = {}
+        self._keys: dict[str, Key] = {}
+        self._versions: dict[str, int] = {}
+        self._namespaces: dict[str, str] = {}
+        self._tombstones: dict[str, int] = {}
+        """Of what is gone, the version up to which everything that is said of it is older than its end."""
+
+    def of(self, key: Key) -> list[S]:
+        """Return what belongs to the Pipeline ``key``."""
+        return list(self._by_key.get(key, {}).values())
+
+    def get(self, uid: str) -> S | None:
+        """Return what is known of the object ``uid``."""
+        key = self._keys.get(uid)
+        return self._by_key[key].get(uid) if key else None
+
+    def all(self) -> Iterator[S]:
+        """Yield everything."""
+        for of_key in self._by_key.values():
+            yield from of_key.values()
+
+    def keys(self) -> set[Key]:
+        """Return the Pipelines that anything here belongs to."""
+        return set(self._by_key)
+
+    def take(self, body: Body) -> Key | None:
+        """Remember ``body`` unless it, or something newer, is known; return the Pipeline for which it is news, if any.
+
+        What we wrote ourselves comes back as an event, and most of what happens to a pod changes nothing that decisions
+        look at: neither is news. A body that cannot be read is skipped, and what was known before stays.
+        """
+        whose, version = foreign.identity(body), _version(body)
+        if whose is None:
+            self._unreadable(body, "it does not say what it is")
+            return None
+        uid = whose.uid
+        if version and version <= max(self._versions.get(uid, 0), self._tombstones.get(uid, 0)):
+            return None
+        try:
+            snapshot = self._read(body)
+        except Exception as error:  # noqa: BLE001 - one object that cannot be read must not hide the others
+            self._unreadable(body, type(error).__name__)
+            return None
+        # The version is kept for what is not, too: else an older event that comes late would bring it back.
+        self._versions[uid] = version
+        self._namespaces[uid] = whose.namespace
+        self._tombstones.pop(uid, None)
+        dropped = self._drop(uid) if snapshot is None or self._keys.get(uid, snapshot.key) != snapshot.key else None
+        if snapshot is None:
+            return dropped
+        of_key = self._by_key.setdefault(snapshot.key, {})
+        known = of_key.get(uid)
+        of_key[uid] = snapshot
+        self._keys[uid] = snapshot.key
+        return None if known == snapshot else snapshot.key
+
+    def forget(self, uid: str, version: int = 0) -> Key | None:
+        """Forget the object ``uid``, which was gone at ``version``; return the Pipeline that it belonged to, if known.
+
+        An answer or an event that comes late does not bring it back.
+        """
+        self._tombstones[uid] = max(version, self._versions.pop(uid, 0))
+        while len(self._tombstones) > _MOST_TOMBSTONES:
+            del self._tombstones[next(iter(self._tombstones))]
+        self._namespaces.pop(uid, None)
+        return self._drop(uid)
+
+    def _drop(self, uid: str) -> Key | None:
+        key = self._keys.pop(uid, None)
+        if key is None:
+            return None
+        of_key = self._by_key[key]
+        del of_key[uid]
+        if not of_key:
+            del self._by_key[key]
+        return key
+
+    def take_event(self, event: Body) -> Key | None:
+        """Remember what a watch event says; return the Pipeline that it is about, if any."""
+        body = foreign.part(event, "object")
+        if event.get("type") != "DELETED":
+            return self.take(body)
+        whose = foreign.identity(body)
+        return self.forget(whose.uid, _version(body)) if whose else None
+
+    def uids(self, namespace: str | None) -> set[str]:
+        """Return the UIDs of all that is known in ``namespace``; ``None``: in all of them."""
+        return {uid for uid, its in self._namespaces.items() if namespace in {None, its}}
+
+
+class Departed(Generic[S]):
+    """What objects were when they were deleted, by the Pipeline they belonged to."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, list[S]] = {}
+
+    def add(self, snapshot: S) -> None:
+        """Remember ``snapshot``."""
+        self._by_key.setdefault(snapshot.key, []).append(snapshot)
+
+    def of(self, key: Key) -> list[S]:
+        """Return what belonged to the Pipeline ``key``."""
+        return list(self._by_key.get(key, []))
+
+    def keep(self, key: Key, wanted: Callable[[S], bool]) -> None:
+        """Forget all that belonged to ``key`` but what is ``wanted``."""
+        kept = [snapshot for snapshot in self._by_key.pop(key, []) if wanted(snapshot)]
+        if kept:
+            self._by_key[key] = kept
+
+    def keep_only(self, keys: set[Key]) -> None:
+        """Forget what belonged to any other Pipeline."""
+        self._by_key = {key: snapshots for key, snapshots in self._by_key.items() if key in keys}
+
+
+class Cache:
+    """All that is known without asking."""
+
+    def __init__(self, unreadable: Callable[[str, Body, str], None] = lambda _plural, _body, _why: None) -> None:
+        def told(plural: str) -> Unreadable:
+            return lambda body, why: unreadable(plural, body, why)
+
+        self.pipelines: Store[Pipeline] = Store(snapshots.pipeline, told(names.PIPELINES))
+        self.jobs: Store[Job] = Store(_active_job, told(names.JOBS))
+        self.runs: Store[Run] = Store(snapshots.run, told("jobs"))
+        self.pods: Store[Pod] = Store(snapshots.pod, told("pods"))
+        self.cron_jobs: Store[CronJob] = Store(snapshots.cron_job, told("cronjobs"))
+        """All of them: one that is not ours may have a name that we need."""
+        self.slots: Store[Slot] = Store(snapshots.slot, told("jobs"))
+        self.slot_jobs: dict[Key, dict[str, bool]] = {}
+        """By the slot's UID, whether a Job of its name was made for it, or for something else."""
+        self.departed_runs: Departed[Run] = Departed()
+        """What runs were when they were deleted, for as long as their Job has not told its end."""
+        self.departed_pods: Departed[Pod] = Departed()
+        """The same of pods."""
+        self.left_runs: dict[Key, tuple[Run, ...]] = {}
+        """The run of each Pipeline that was deleted last, under way and without its Job, until a newer one is there."""
+        self.pods_over: set[str] = set()
+        """UIDs of the runs of which a live read has said that no pod is at work, and that will have none any more."""
+        self.last_words: dict[Key, dict[str, PodLog]] = {}
+        """Ends of logs as they were read last, by the pod's UID; kept as long."""
+        self.history: dict[Key, dict[str, FinishedJob]] = {}
+        """Ended Jobs that the operator made itself, by UID, as of the last audit."""
+        self.pipelines_missed: dict[Key, datetime] = {}
+        """When we first looked for a Pipeline that is not there."""
+        self.refusals: dict[str, Refusal] = {}
+        """What the API server refused lately, by the UID of what was to be made, or of what it was to be made for."""
+        self.taken_numbers: dict[Key, set[int]] = {}
+        """Numbers of runs whose name belongs to a stranger."""
+        self.faults: dict[str, Fault] = {}
+        """What keeps going wrong, by the UID of the Job or Pipeline on which it does."""
+        self.pods_told_to_end: set[str] = set()
+        """UIDs of pods that we had ended."""
+        self.last_ended: dict[Key, Job] = {}
+        """The Job of each Pipeline that we saw end last."""
+
+    def stores(self, plural: str) -> Sequence[Store[Any]]:
+        """Return the stores that are filled with the objects of this resource."""
+        by_plural: Mapping[str, Sequence[Store[Any]]] = {
+            names.PIPELINES: (self.pipelines,),
+            names.JOBS: (self.jobs,),
+            "cronjobs": (self.cron_jobs,),
+            "jobs": (self.runs, self.slots),
+            "pods": (self.pods,),
+        }
+        return by_plural[plural]
+
+    def take_event(self, plural: str, event: Body) -> set[Key]:
+        """Remember what a watch says of an object, also what it was when it went; return whom it is about."""
+        if event.get("type") == "DELETED":
+            self._remember_departed(plural, foreign.part(event, "object"))
+        return {key for store in self.stores(plural) if (key := store.take_event(event))}
+
+    def forget(self, plural: str, uid: str, version: int = 0) -> set[Key]:
+        """Forget an object that was gone at ``version``, and of which nobody says what it was; return whose it was."""
+        if plural == "jobs" and (run := self.runs.get(uid)):
+            self._keep_left(run.key, [replace(run, gone=True)])
+        return {key for store in self.stores(plural) if (key := store.forget(uid, version))}
+
+    def _remember_departed(self, plural: str, body: Body) -> None:
+        """Remember what an object was at last; as it was known before, where its label was taken away with it."""
+        whose = foreign.identity(body)
+        if whose is None:
+            return
+        if plural == "jobs" and (run := self.runs.get(whose.uid) or snapshots.run(body)):
+            last = snapshots.run(body, run.key) or run
+            self.departed_runs.add(replace(last, gone=True))
+        if plural == "pods" and (pod := self.pods.get(whose.uid) or snapshots.pod(body)):
+            last_pod = snapshots.pod(body, pod.key) or pod
+            self.departed_pods.add(replace(last_pod, gone=True))
+
+    def tidy(self, key: Key) -> None:
+        """Drop what was kept for Jobs that have ended since, and for slots that are gone."""
+        active = {job.uid for job in self.jobs.of(key)}
+        at_work = {run.uid for run in (*self.departed_runs.of(key), *self.runs.of(key)) if run.job_uid in active}
+        self._keep_left(key, [run for run in self.departed_runs.of(key) if run.uid not in at_work])
+        self.departed_runs.keep(key, lambda run: run.uid in at_work)
+        self.departed_pods.keep(key, lambda pod: pod.run_uid in at_work)
+        pods = {pod.uid for pod in (*self.departed_pods.of(key), *self.pods.of(key)) if pod.run_uid in at_work}
+        slots = {slot.uid for slot in self.slots.of(key)}
+        slot_jobs = {uid: ours for uid, ours in self.slot_jobs.pop(key, {}).items() if uid in slots}
+        if slot_jobs:
+            self.slot_jobs[key] = slot_jobs
+        logs = {uid: log for uid, log in self.last_words.pop(key, {}).items() if uid in pods}
+        if logs:
+            self.last_words[key] = logs
+
+    def _keep_left(self, key: Key, departed: Sequence[Run]) -> None:
+        """Keep the newest of the runs that went without a Job that waits for it, as long as its pods are in doubt."""
+        left = [run for run in (*self.left_runs.pop(key, ()), *departed) if not run.finish]
+        newest = max(left, key=lambda run: run.created, default=None)
+        doubted = newest is not None and newest.uid not in self.pods_over
+        if newest and doubted and not any(run.created > newest.created for run in self.runs.of(key)):
+            self.left_runs[key] = (newest,)
+
+    def forget_passing_faults(self, key: Key) -> None:
+        """Forget what went wrong with objects of ``key`` less often than it takes to go by plainer facts."""
+        found = {known.uid for store in (self.jobs, self.pipelines) for known in store.of(key)} if self.faults else ()
+        for uid in found:
+            if (fault := self.faults.get(uid)) and not fault.plain:
+                del self.faults[uid]
+
+    def forget_gone(self) -> None:
+        """Drop what was kept for Pipelines, Jobs and slots that are not there any more."""
+        keys = self.all_keys()
+        tables: tuple[dict[Key, Any], ...] = (
+            self.slot_jobs, self.last_words, self.pipelines_missed, self.taken_numbers, self.last_ended, self.left_runs,
+        )  # fmt: skip
+        for table in tables:
+            for key in table.keys() - keys:
+                del table[key]
+        for departed in (self.departed_runs, self.departed_pods):
+            departed.keep_only(keys)
+        refusable = {known.uid for store in (self.pipelines, self.jobs, self.slots, self.runs) for known in store.all()}
+        for uid in self.refusals.keys() - refusable:
+            del self.refusals[uid]
+        self.faults.clear()  # what was refused may be accepted by now: everything gets another chance now and then
+        left = {run.uid for runs in self.left_runs.values() for run in runs}
+        self.pods_over &= {run.uid for run in self.runs.all()} | left
+        self.pods_told_to_end.clear()  # the same: one that has been told to end says so itself
+
+    def all_keys(self) -> set[Key]:
+        """Return all Pipelines that anything is known of."""
+        stores: list[Store[Any]] = [self.pipelines, self.jobs, self.slots, self.runs, self.pods]
+        return set(self.history).union(*(store.keys() for store in stores))
+
+
+def _active_job(body: Body) -> Job | None:
+    """Return the snapshot of a Job that has not ended: ended ones stay out of memory."""
+    job = snapshots.job(body)
+    return None if job is None or job.ended else job

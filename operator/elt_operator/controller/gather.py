@@ -1,0 +1,181 @@
+"""Gathering: all that a plan may see, from the cache, and live where the cache is no proof."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from elt_operator.controller import snapshots
+from elt_operator.controller.cache import Cache, S, version_of
+from elt_operator.controller.cluster import Cluster
+from elt_operator.core import questions
+from elt_operator.core.questions import (
+    LiveJob,
+    LivePods,
+    LiveRun,
+    LogOf,
+    Question,
+    RunOf,
+    StillThere,
+    StillWaits,
+    WarningsAbout,
+)
+from elt_operator.core.situation import Job, Key, Limits, Pod, PodLog, Run, Situation, Warnings
+from elt_operator.kube import foreign
+from elt_operator.kube.foreign import Body
+
+_ROUNDS = 10
+"""An answer may open a question, a few times at most; more would be a rule that asks in circles."""
+
+
+def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situation:
+    """Return what is known without asking."""
+    cache.tidy(key)
+    # Of one that was deleted and made anew, a late answer may have brought both.
+    pipeline = max(cache.pipelines.of(key), key=lambda found: version_of(found.resource_version), default=None)
+    if pipeline:
+        cache.pipelines_missed.pop(key, None)
+    known = sorted(cache.jobs.of(key), key=lambda job: (job.created, job.name))
+    watched = [*([pipeline.uid] if pipeline else []), *(job.uid for job in known)]
+    faults = {uid: fault for uid in watched if (fault := cache.faults.get(uid))}
+    jobs = [job for job in known if not (job.uid in faults and faults[job.uid].leaves_out(job))]
+    slots = sorted(cache.slots.of(key), key=lambda slot: (slot.created, slot.name))
+    refusable = [*([pipeline.uid] if pipeline else []), *(slot.uid for slot in slots), *(job.uid for job in jobs)]
+    refusable += [run.uid for run in cache.runs.of(key)]
+    ended, left = cache.last_ended.get(key), cache.left_runs.get(key, ())
+    return Situation(
+        key=key,
+        now=now,
+        limits=limits,
+        pipeline=pipeline,
+        pipeline_missed=cache.pipelines_missed.setdefault(key, now) if jobs and not pipeline else None,
+        jobs=jobs,
+        runs=_with_departed(cache.departed_runs.of(key), cache.runs.of(key)),
+        left_runs=left,
+        pods_over=frozenset(run.uid for run in (*cache.runs.of(key), *left) if run.uid in cache.pods_over),
+        pods=_with_departed(cache.departed_pods.of(key), cache.pods.of(key)),
+        history=list(cache.history.get(key, {}).values()),
+        cron_job=min(cache.cron_jobs.of(key), key=lambda found: found.deleting, default=None),
+        slots=slots,
+        slot_jobs=dict(cache.slot_jobs.get(key, {})),
+        taken_numbers=frozenset(cache.taken_numbers.get(key, ())),
+        refusals={uid: refusal for uid in refusable if (refusal := cache.refusals.get(uid))},
+        faults=faults,
+        pods_told_to_end=frozenset(cache.pods_told_to_end),
+        last_words=dict(cache.last_words.get(key, {})),
+        live_jobs={ended.uid: ended} if ended else {},
+    )
+
+
+def _with_departed(departed: Sequence[S], present: Sequence[S]) -> list[S]:
+    """Return both; what is back, its label put on again, is not departed."""
+    there = {found.uid for found in present}
+    return [*(found for found in departed if found.uid not in there), *present]
+
+
+async def _live_run(cluster: Cluster, situation: Situation, name: str) -> Situation:
+    """Return ``situation`` with the run of this name; it is known by its name alone, whatever became of its labels."""
+    body = await cluster.run(situation.key.namespace, name)
+    found: Run | None = snapshots.run(body, situation.key) if body else None
+    watched = {run.uid for run in situation.runs if not run.gone}
+    runs = situation.runs
+    if found and found.uid not in watched:
+        found = replace(found, unwatched=body is not None and snapshots.run(body) is None)
+        runs = [found, *(run for run in runs if run.uid != found.uid)]
+    return replace(situation, runs=runs, live_runs={**situation.live_runs, name: found})
+
+
+async def _live_pods(cluster: Cluster, situation: Situation, run: Run) -> Situation:
+    bodies = await cluster.pods_of_run(situation.key.namespace, run.name)
+    found = {pod.uid: _live_pod(body, pod) for body in bodies if (pod := snapshots.pod(body, situation.key))}
+    others = [pod for pod in situation.pods if pod.uid not in found]
+    return replace(situation, pods=[*others, *found.values()], live_pods=situation.live_pods | {run.uid})
+
+
+def _live_pod(body: Body, pod: Pod) -> Pod:
+    """Return ``pod`` with whether it is hidden from the watch."""
+    return replace(pod, unwatched=snapshots.pod(body) is None)
+
+
+async def _still_there(cluster: Cluster, situation: Situation, pod: Pod) -> Situation:
+    """Return ``situation`` with what became of a pod that the watch sees no more: its UID says whether it is there."""
+    body = await cluster.pod(situation.key.namespace, pod.name)
+    whose = foreign.identity(body)
+    if body is None or whose is None or whose.uid != pod.uid:
+        return replace(situation, looked_for=situation.looked_for | {pod.uid})
+    phase = foreign.text(foreign.part(body, "status").get("phase"))
+    live = snapshots.pod(body, situation.key) or replace(pod, gone=False, phase=phase)
+    live = replace(live, run_uid=pod.run_uid, run_name=pod.run_name, unwatched=True)
+    pods = [live if known.uid == pod.uid else known for known in situation.pods]
+    return replace(situation, pods=pods, looked_for=situation.looked_for | {pod.uid})
+
+
+async def _live_job(cluster: Cluster, situation: Situation, question: LiveJob) -> Situation:
+    body = await cluster.job(situation.key.namespace, question.name)
+    job = snapshots.job(body) if body else None
+    found = job if job and job.uid == question.uid else None
+    return replace(situation, live_jobs={**situation.live_jobs, question.uid: found})
+
+
+async def _run_of(cluster: Cluster, situation: Situation, job: Job) -> Situation:
+    bodies = await cluster.runs_of_job(situation.key.namespace, job.name)
+    known = {run.uid for run in situation.runs}
+    runs = [run for body in bodies if (run := snapshots.run(body))]
+    found = [run for run in runs if run.job_uid == job.uid and run.uid not in known]
+    return replace(situation, runs=[*situation.runs, *found], searched_jobs=situation.searched_jobs | {job.uid})
+
+
+async def _confirmed(cluster: Cluster, situation: Situation, job: Job) -> Situation:
+    """Return ``situation`` with what ``job`` says now: another operator may have started it, and its run be gone."""
+    body = await cluster.job(situation.key.namespace, job.name)
+    live = snapshots.job(body) if body else None
+    still = [live] if live and live.uid == job.uid and not live.ended else []
+    return replace(
+        situation,
+        jobs=[now for known in situation.jobs for now in (still if known.uid == job.uid else [known])],
+        confirmed_jobs=situation.confirmed_jobs | {job.uid},
+    )
+
+
+async def answered(  # noqa: PLR0911 - one for each kind of question
+    cluster: Cluster, situation: Situation, question: Question
+) -> Situation:
+    """Return ``situation`` with the answer to ``question``."""
+    namespace = situation.key.namespace
+    match question:
+        case LiveRun(name):
+            return await _live_run(cluster, situation, name)
+        case LivePods(run):
+            return await _live_pods(cluster, situation, run)
+        case StillThere(pod):
+            return await _still_there(cluster, situation, pod)
+        case LogOf(pod_name, pod_uid):
+            text = await cluster.log(namespace, pod_name)
+            return replace(situation, logs={**situation.logs, pod_uid: PodLog(text)})
+        case WarningsAbout(uid):
+            warning = Warnings(await cluster.newest_warning(namespace, uid))
+            return replace(situation, warnings={**situation.warnings, uid: warning})
+        case LiveJob():
+            return await _live_job(cluster, situation, question)
+        case RunOf(job):
+            return await _run_of(cluster, situation, job)
+        case StillWaits(job):
+            return await _confirmed(cluster, situation, job)
+
+
+def pods_over(situation: Situation) -> frozenset[str]:
+    """Return the UIDs of the runs whose pods were read live, that are all over, and that will have no more."""
+    at_work = {pod.run_uid for pod in situation.pods if pod.alive}
+    runs = (*situation.runs, *situation.left_runs)
+    final = {run.uid for run in runs if run.gone or (run.stop is not None and run.stopped)}
+    return (situation.live_pods & final) - at_work
+
+
+async def gather(cluster: Cluster, situation: Situation) -> Situation:
+    """Return ``situation`` with the answers to all its questions."""
+    for _ in range(_ROUNDS):
+        open_ones = questions.open_questions(situation)
+        if not open_ones:
+            return situation
+        for question in open_ones:
+            situation = await answered(cluster, situation, question)
+    raise RuntimeError(f"questions about {situation.key} do not end: {questions.open_questions(situation)}")

@@ -1,0 +1,174 @@
+"""The Job: one execution of a Pipeline."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from elt_operator.resources import texts
+from elt_operator.resources.conditions import Conditions
+from elt_operator.resources.fields import (
+    ATOMIC,
+    Fields,
+    Generation,
+    Label,
+    PipelineName,
+    ShortText,
+    list_map,
+    rule,
+    rules,
+)
+from elt_operator.resources.pipeline import Properties
+from elt_operator.resources.texts import Arguments, Moment, Time
+
+LOG_TAIL_BYTES = 4096
+"""How much of a run's log is kept in its Job's status."""
+
+MESSAGE_BYTES = 4096
+"""The kubelet's limit for a termination message, kept for ours
+(https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/)."""
+
+ERROR_MESSAGE_BYTES = 1024
+
+MOST_ATTEMPTS = 64
+"""How many of a run's attempts its Job's status tells of: the last ones. Evictions can make many."""
+
+
+class Phase(StrEnum):
+    """The users' word for where a Job is; upper case as in the API that this model comes from."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    ERROR = "ERROR"
+    STOPPED = "STOPPED"
+    UNKNOWN = "UNKNOWN"
+
+
+TERMINAL_PHASES = frozenset({Phase.COMPLETE, Phase.ERROR, Phase.STOPPED, Phase.UNKNOWN})
+"""Phases that never change again. UNKNOWN is one: the outcome was lost, and the status says so."""
+
+
+def _fixed(field: str) -> dict[str, str]:
+    """Return the rule that ``field`` of a Job's spec never changes, nor appears, nor goes."""
+    return rule(
+        f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        "a Job's spec cannot be changed; create a new Job with a new name instead",
+        field=f".{field}",
+        reason="FieldValueForbidden",
+    )
+
+
+class Trigger(
+    Fields,
+    json_schema_extra=rules(
+        rule(
+            "has(self.intervalStart) == has(self.intervalEnd)"
+            f" && (!has(self.intervalStart) || {texts.before('self.intervalStart', 'self.intervalEnd')})",
+            "set intervalStart and intervalEnd together, with the start before the end",
+            field=".intervalStart",
+        )
+    ),
+):
+    """What created the Job, and the time interval that it covers."""
+
+    type: Literal["Manual", "Schedule"] = "Manual"
+    """Manual: a person or a tool; Schedule: the Pipeline's schedule."""
+    scheduled_time: Time | None = None
+    """The scheduled time that the Job is for (ELT_SCHEDULED_TIME)."""
+    interval_start: Time | None = None
+    """The previous scheduled time: where the data to load begins (ELT_INTERVAL_START)."""
+    interval_end: Time | None = None
+    """Where the data to load ends (ELT_INTERVAL_END); for a scheduled Job, its scheduledTime."""
+
+
+class JobSpec(
+    Fields,
+    json_schema_extra=rules(
+        *(_fixed(field) for field in ("pipelineName", "arguments", "properties", "fullRefresh", "trigger")),
+        texts.at_most(
+            texts.JOB_BYTES,
+            texts.total(
+                texts.if_set("self.arguments", texts.of_each("self.arguments")),
+                texts.if_set("self.properties", texts.of_map("self.properties")),
+            ),
+            "`arguments` and `properties` together",
+            "put large texts into a ConfigMap that the Pipeline mounts",
+        ),
+    ),
+):
+    """Which Pipeline to run, and what is different this time. Only `stop` may change later."""
+
+    pipeline_name: PipelineName
+    """The Pipeline, in the same namespace."""
+    arguments: Arguments | None = None
+    """Further arguments: appended to the command, to each action, or given to the script as $1, $2 …; never through a
+    shell."""
+    properties: Properties | None = None
+    """Properties that override the Pipeline's, except its protectedProperties."""
+    full_refresh: bool = False
+    """Ignore the stored state and load everything again (MELTANO_RUN_FULL_REFRESH)."""
+    stop: bool = False
+    """Set it to true to stop the Job."""
+    trigger: Trigger = Trigger()
+    """What created the Job."""
+
+
+class Attempt(Fields):
+    """One pod of the run."""
+
+    number: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    """1 is the first."""
+    pod: ShortText
+    """Name of the pod."""
+    exit_code: Annotated[int, Field(ge=-(2**31), le=2**31 - 1)] | None = None
+    """Exit code of its container; absent when none ended."""
+    reason: ShortText
+    """How the attempt ended, in the same words as the Job's reason."""
+    start_time: Moment | None = None
+    """When its container started."""
+    end_time: Moment | None = None
+    """When its container ended."""
+
+
+class JobStatus(
+    Fields,
+    json_schema_extra=rules(
+        rule(
+            f"!has(oldSelf.phase) || !(oldSelf.phase in {sorted(phase.value for phase in TERMINAL_PHASES)})"
+            " || self == oldSelf",
+            "the Job has ended, so its status can no longer change",
+            reason="FieldValueForbidden",
+        )
+    ),
+):
+    """The state of the Job."""
+
+    phase: Phase = Phase.QUEUED
+    """QUEUED, RUNNING, COMPLETE, ERROR, STOPPED or UNKNOWN. The last four never change again."""
+    reason: ShortText = "Queued"
+    """Why, in one word; docs/job.md lists them."""
+    observed_generation: Generation = -1
+    """The metadata.generation that this status describes; -1: not looked at yet."""
+    pipeline_generation: Generation | None = None
+    """The metadata.generation of the Pipeline spec that was run."""
+    conditions: Conditions | None = None
+    """Succeeded (wait for it with kubectl wait), Reconciling, Stalled; their messages are for people."""
+    start_time: Moment | None = None
+    """When the run was created."""
+    end_time: Moment | None = None
+    """When the run's last container ended, or the Job itself where no container did."""
+    exit_code: Annotated[int, Field(ge=-(2**31), le=2**31 - 1)] | None = None
+    """Exit code of the last attempt; absent when no container ended."""
+    task_name: Label | None = None
+    """Name of the batch Job that runs this Job."""
+    arguments: Annotated[list[Annotated[str, Field(max_length=8192)]], Field(max_length=128), ATOMIC] | None = None
+    """What was started: the argument vector, or one Meltano command line for each action."""
+    exit_message: Annotated[str, Field(max_length=MESSAGE_BYTES)] | None = None
+    """What the process itself wrote to /dev/termination-log."""
+    error_message: Annotated[str, Field(max_length=MESSAGE_BYTES)] | None = None
+    """The line or lines that say why it failed."""
+    attempts: Annotated[list[Attempt], Field(max_length=MOST_ATTEMPTS), list_map("number")] | None = None
+    """The run's attempts, first to last."""
+    log_tail: Annotated[str, Field(max_length=LOG_TAIL_BYTES)] | None = None
+    """The last lines of the log, at most 4 KiB. The whole log: kubectl logs job/<taskName>."""

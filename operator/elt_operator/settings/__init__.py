@@ -1,0 +1,1 @@
+"""The programs' settings: the only readers of environment variables."""

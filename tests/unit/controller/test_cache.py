@@ -1,0 +1,128 @@
+"""The cache remembers what is newest, and only what is still of use."""
+
+from dataclasses import replace
+from typing import Any
+
+import builders
+from builders import KEY, START, a_pod, a_run
+from elt_operator.controller.cache import Cache, Store
+from elt_operator.core.situation import Job, Key, PodLog, Refusal
+from elt_operator.kube.foreign import Body
+
+
+def a_job(version: int, phase: str = "QUEUED", *, pipeline: str = KEY.pipeline, uid: str = "uid") -> dict[str, Any]:
+    return {
+        "metadata": {"name": "job-1", "namespace": KEY.namespace, "uid": uid, "resourceVersion": str(version)},
+        "spec": {"pipelineName": pipeline},
+        "status": {"phase": phase},
+    }
+
+
+def phases(cache: Cache) -> list[str]:
+    return [job.status.phase.value for job in cache.jobs.of(KEY)]
+
+
+def test_the_newest_version_stays() -> None:
+    cache = Cache()
+
+    assert cache.jobs.take(a_job(5, "RUNNING")) == KEY
+    cache.jobs.take(a_job(4, "QUEUED"))
+
+    assert phases(cache) == ["RUNNING"]
+
+
+def test_an_ended_job_goes_and_an_older_word_does_not_bring_it_back() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5, "RUNNING"))
+
+    assert cache.jobs.take(a_job(6, "COMPLETE")) == KEY, "so that its Pipeline is looked at"
+    cache.jobs.take(a_job(5, "RUNNING"))
+
+    assert phases(cache) == []
+
+
+def test_a_deleted_object_goes() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5))
+
+    assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) == KEY
+    assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) is None
+    assert cache.all_keys() == set()
+
+
+def test_a_late_answer_does_not_bring_back_what_is_gone() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5))
+
+    cache.jobs.take_event({"type": "DELETED", "object": a_job(8)})
+
+    assert cache.jobs.take(a_job(7)) is None
+    assert cache.jobs.take(a_job(9)) == KEY, "its label was taken away, and put on again"
+
+
+def test_what_cannot_be_read_any_more_stays_as_it_was_known() -> None:
+    told: list[str] = []
+    known = builders.a_job()
+
+    def read(body: Body) -> Job:
+        return replace(known, uid="uid", name=body["metadata"]["name"], generation=1 // len(body["spec"]))
+
+    store: Store[Job] = Store(read, lambda _body, why: told.append(why))
+    store.take(a_job(5))
+
+    assert store.take({**a_job(6), "spec": {}}) is None
+    assert told == ["ZeroDivisionError"]
+    assert [job.name for job in store.of(KEY)] == ["job-1"]
+
+
+def test_an_object_that_moves_to_another_pipeline_leaves_the_first() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5))
+
+    moved = cache.jobs.take(a_job(6, pipeline="other"))
+
+    assert moved is not None
+    assert moved.pipeline == "other"
+    assert cache.jobs.of(KEY) == []
+
+
+def test_versions_that_are_no_numbers_are_taken_as_they_come() -> None:
+    cache = Cache()
+    body = a_job(0)
+    body["metadata"]["resourceVersion"] = "opaque"
+
+    cache.jobs.take(body)
+
+    assert phases(cache) == ["QUEUED"]
+
+
+def remember(cache: Cache, key: Key, uid: str) -> None:
+    """Remember what the operator learns besides about a Pipeline, and about an object."""
+    cache.slot_jobs[key] = {uid: True}
+    cache.last_words[key] = {uid: PodLog("the end")}
+    cache.pipelines_missed[key] = START
+    cache.taken_numbers[key] = {7}
+    cache.last_ended[key] = builders.a_job()
+    cache.refusals[uid] = Refusal("exceeded quota", START)
+    cache.departed_runs.add(replace(a_run(), key=key))
+    cache.departed_pods.add(replace(a_pod(), key=key))
+
+
+def remembered(cache: Cache) -> list[set[Any]]:
+    by_key = (cache.slot_jobs, cache.last_words, cache.pipelines_missed, cache.taken_numbers, cache.last_ended)
+    departed = ({key for key in (KEY, GONE) if store.of(key)} for store in (cache.departed_runs, cache.departed_pods))
+    return [*(set(table) for table in by_key), set(cache.refusals), *departed]
+
+
+GONE = Key(KEY.namespace, "gone")
+
+
+def test_nothing_is_remembered_about_what_is_gone() -> None:
+    cache = Cache()
+    cache.jobs.take(a_job(5))
+    remember(cache, KEY, "uid")
+    remember(cache, GONE, "another")
+
+    cache.forget_gone()
+
+    assert remembered(cache) == [*[{KEY}] * 5, {"uid"}, {KEY}, {KEY}]

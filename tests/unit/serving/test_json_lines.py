@@ -1,0 +1,46 @@
+"""Log lines, for people and for what collects them."""
+
+import json
+import logging
+
+import pytest
+
+from elt_operator.serving import json_lines as logs
+
+
+@pytest.fixture
+def record() -> logging.LogRecord:
+    line = logging.LogRecord(
+        "elt_operator.controller.reconciler", logging.INFO, "x.py", 1, "Job %s: ERROR", ("a/b",), None
+    )
+    line.__dict__ |= {"namespace": "a", "pipeline": "weather", "job": "b", "reason": "OutOfMemory"}
+    return line
+
+
+def test_a_line_as_an_object(record: logging.LogRecord) -> None:
+    told = json.loads(logs._json().format(record))
+
+    assert told.pop("time")
+    assert told == {
+        "level": "INFO",
+        "logger": "elt_operator.controller.reconciler",
+        "message": "Job a/b: ERROR",
+        "namespace": "a",
+        "pipeline": "weather",
+        "job": "b",
+        "reason": "OutOfMemory",
+    }
+
+
+def test_a_line_as_text(record: logging.LogRecord) -> None:
+    text = logging.Formatter(logs.TEXT).format(record)
+
+    assert text.endswith(" INFO elt_operator.controller.reconciler: Job a/b: ERROR")
+
+
+def test_kopf_tells_an_outage_without_its_traceback(record: logging.LogRecord) -> None:
+    record.name, record.exc_info = "kopf.clients", (ValueError, ValueError("x"), None)
+
+    logs._without_kopfs_tracebacks(record)
+
+    assert record.exc_info is None
