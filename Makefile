@@ -30,8 +30,8 @@ $(VENV)/.installed: requirements/dev.lock pyproject.toml
 
 .PHONY: lock
 lock: setup ## Renew the locked versions: requirements/*.lock from pyproject.toml, and the demo image's
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --output-file requirements/runtime.lock
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --group dev --output-file requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --extra operator --output-file requirements/runtime.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --extra operator --group dev --output-file requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
 	echo hatchling | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate --constraint requirements/dev.lock --output-file requirements/build.lock -
 	cd images/elt-demo && ../../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock requirements.in

@@ -1,30 +1,29 @@
-"""The entry point: settings, logging, run."""
+"""The entry point: ``elt-operator [PROGRAM]`` starts one of the cluster's programs; without a word, the controller."""
 
-import asyncio
+import argparse
+import importlib
 import sys
-from contextlib import suppress
+from typing import Final
 
-import uvloop
-from kubernetes.aio.config import ConfigException
-from pydantic import ValidationError
-
-from elt_operator.controller import program as operator
-from elt_operator.serving import json_lines as logs
-from elt_operator.settings.controller import Settings
+_PROGRAMS: Final = {"controller": "runs Pipelines and Jobs"}
+"""Each is a package with a module ``program``, whose ``main`` runs it; only the one that is started is imported."""
 
 
 def main() -> None:
-    """Run the operator; exits with 2 when it is not set up, saying what is missing."""
+    """Run a program; exits with 2 when it cannot be started, saying what is missing."""
+    parser = argparse.ArgumentParser(
+        prog="elt-operator",
+        description="Run one of the cluster's programs; settings come from the environment (ELT_OPERATOR_*).",
+        epilog=" ".join(f"{name}: {what}." for name, what in _PROGRAMS.items()),
+    )
+    parser.add_argument("program", nargs="?", choices=_PROGRAMS, default="controller")
+    asked = parser.parse_args()
     try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit(f"elt-operator: a setting (ELT_OPERATOR_*) is wrong: {error}")
-    logs.configure(settings.log_level, settings.log_format)
-    try:
-        with suppress(asyncio.CancelledError):  # told to end before it had begun to watch
-            uvloop.run(operator.run(settings))
-    except ConfigException as error:
-        sys.exit(f"elt-operator: no access to a cluster: {error} (set KUBECONFIG, or run it in a pod)")
+        program = importlib.import_module(f"elt_operator.{asked.program}.program")
+    except ModuleNotFoundError as error:
+        print(f"elt-operator: {error}; install the package with its extra: elt-operator[operator]", file=sys.stderr)  # noqa: T201 - before there is a log
+        sys.exit(2)
+    program.main()
 
 
 if __name__ == "__main__":

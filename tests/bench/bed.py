@@ -18,6 +18,7 @@ from cluster import cgroups
 from cluster.local import Local
 from cluster.settings import Settings
 from e2e.world import USER, Operator
+from elt_operator.kube import login
 from elt_operator.kube.client import Client
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -126,7 +127,7 @@ class Plane:
                 # The operator that is measured runs beside the cluster, where the kernel counts.
                 local.kubectl("scale", "--namespace=elt-operator", "deployment/elt-operator", "--replicas=0")
                 with fake_node(local, local.settings.cache, Path(work)) as kwok:
-                    async with await Client.connect() as client:
+                    async with Client(await login.configuration(), "bench") as client:
                         own = {"fake node": Process(kwok), "benchmark": Process(os.getpid())}
                         processes = {name: Process(min(cgroups.processes(of))) for name, of in COMPONENTS.items()} | own
                         bed = Bed(client, local, await namespace(client, "bench"), processes)

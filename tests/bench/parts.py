@@ -17,6 +17,7 @@ from bench.bed import FOLDER, Plane
 from bench.measure import Makespan, latency, lay_groundwork, makespan, percentile
 from bench.systems import BareBatchJobs, EltJobs, SameBatchJobs, System
 from elt_operator.kube.client import MERGE_PATCH
+from elt_operator.resources.names import CONTAINER
 
 Result = dict[str, Any]
 
@@ -212,7 +213,7 @@ async def requests(plane: Plane, *, count: int) -> Result:
         await cost("create a batch Job, suspended", suspended)
         await one_pod()
         (pod,) = [body async for body in bed.client.objects(place.collection("/api/v1", "pods"))]
-        await cost("read a log", lambda _: bed.client.log(place.name, pod["metadata"]["name"]))
+        await cost("read a log", lambda _: bed.client.log(place.name, pod["metadata"]["name"], CONTAINER))
     return found
 
 

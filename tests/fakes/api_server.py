@@ -93,7 +93,7 @@ class ApiServer:
         app.router.add_get("/{path:.*}", self._answer)
         async with (
             TestServer(app, shutdown_timeout=0) as server,
-            Client(Configuration(host=str(server.make_url("")).rstrip("/"))) as client,
+            Client(Configuration(host=str(server.make_url("")).rstrip("/")), "test") as client,
         ):
             yield client
 

@@ -202,7 +202,7 @@ class Cache:
         self.last_words: dict[Key, dict[str, PodLog]] = {}
         """Ends of logs as they were read last, by the pod's UID; kept as long."""
         self.history: dict[Key, dict[str, FinishedJob]] = {}
-        """Ended Jobs that the operator made itself, by UID, as of the last audit."""
+        """Ended Jobs that the operator made itself, by UID, as of the last resync."""
         self.pipelines_missed: dict[Key, datetime] = {}
         """When we first looked for a Pipeline that is not there."""
         self.refusals: dict[str, Refusal] = {}

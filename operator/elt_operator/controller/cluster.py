@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, Self
 
-from elt_operator.controller import snapshots
+from elt_operator.controller import snapshots, sources
 from elt_operator.controller.sources import Source
 from elt_operator.controller.warnings import NewestWarnings
 from elt_operator.core import render
@@ -17,8 +17,9 @@ from elt_operator.core.events import Event
 from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Run, Slot, Stop
 from elt_operator.errors import NotLeading, Refused, Stale
 from elt_operator.kube import foreign, paths
-from elt_operator.kube.answers import ApiError, Conflict, Forbidden, Invalid, NotFound, Page, printable
+from elt_operator.kube.answers import Page, printable
 from elt_operator.kube.client import LOG_SECONDS, MERGE_PATCH, Client
+from elt_operator.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from elt_operator.kube.paths import Resource, Unaddressable
 from elt_operator.resources import names
 from elt_operator.resources.fields import Json
@@ -142,11 +143,11 @@ class LiveCluster:
 
     async def create_run(self, key: Key, manifest: Json) -> Body:
         """See ``Cluster``."""
-        return await self._create(paths.RUNS, key, manifest)
+        return await self._create(paths.BATCH_JOBS, key, manifest)
 
     async def create_job(self, key: Key, manifest: Json) -> Body:
         """See ``Cluster``."""
-        return await self._create(paths.JOBS, key, manifest)
+        return await self._create(sources.JOBS, key, manifest)
 
     async def create_cron_job(self, key: Key, manifest: Json) -> Body:
         """See ``Cluster``."""
@@ -176,15 +177,15 @@ class LiveCluster:
 
     async def delete_slot(self, slot: Slot) -> None:
         """See ``Cluster``."""
-        await self._delete(paths.RUNS, slot.key.namespace, slot.name, slot.uid)
+        await self._delete(paths.BATCH_JOBS, slot.key.namespace, slot.name, slot.uid)
 
     async def write_job_status(self, namespace: str, name: str, version: str, patch: Json) -> Body:
         """See ``Cluster``."""
-        return await self._write_status(paths.JOBS, namespace, name, version, patch)
+        return await self._write_status(sources.JOBS, namespace, name, version, patch)
 
     async def write_pipeline_status(self, namespace: str, name: str, version: str, patch: Json) -> Body:
         """See ``Cluster``."""
-        return await self._write_status(paths.PIPELINES, namespace, name, version, patch)
+        return await self._write_status(sources.PIPELINES, namespace, name, version, patch)
 
     async def _write_status(self, resource: Resource, namespace: str, name: str, version: str, patch: Json) -> Body:
         body = {"metadata": {"resourceVersion": version}, "status": patch}
@@ -199,15 +200,15 @@ class LiveCluster:
         whose = {"uid": run.uid, "resourceVersion": run.resource_version or None}
         body = {"metadata": {**whose, "annotations": annotations}, "spec": render.end_of(run)}
         with _in_our_words(Forbidden, Invalid):
-            return await self._patch(paths.RUNS.object(run.key.namespace, run.name), body)
+            return await self._patch(paths.BATCH_JOBS.object(run.key.namespace, run.name), body)
 
     async def delete_run(self, run: Run) -> None:
         """See ``Cluster``."""
-        await self._delete(paths.RUNS, run.key.namespace, run.name, run.uid)
+        await self._delete(paths.BATCH_JOBS, run.key.namespace, run.name, run.uid)
 
     async def delete_job(self, job: FinishedJob) -> None:
         """See ``Cluster``."""
-        await self._delete(paths.JOBS, job.key.namespace, job.name, job.uid)
+        await self._delete(sources.JOBS, job.key.namespace, job.name, job.uid)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """See ``Cluster``."""
@@ -262,15 +263,15 @@ class LiveCluster:
 
     async def run(self, namespace: str, name: str) -> Body | None:
         """See ``Cluster``."""
-        return await self._get(paths.RUNS, namespace, name)
+        return await self._get(paths.BATCH_JOBS, namespace, name)
 
     async def job(self, namespace: str, name: str) -> Body | None:
         """See ``Cluster``."""
-        return await self._get(paths.JOBS, namespace, name)
+        return await self._get(sources.JOBS, namespace, name)
 
     async def runs_of_job(self, namespace: str, job_name: str) -> list[Body]:
         """See ``Cluster``."""
-        return await self._labelled(paths.RUNS, namespace, names.JOB_LABEL, job_name)
+        return await self._labelled(paths.BATCH_JOBS, namespace, names.JOB_LABEL, job_name)
 
     async def pods_of_run(self, namespace: str, run_name: str) -> list[Body]:
         """See ``Cluster``. Our own label is not asked for: who took it off a pod did not end its process."""
@@ -290,7 +291,7 @@ class LiveCluster:
         until = loop.time() + LOG_SECONDS
         for pause in (*_LOG_PAUSES_SECONDS, LOG_SECONDS):
             try:
-                return await self.client.log(namespace, pod_name, until - loop.time())
+                return await self.client.log(namespace, pod_name, names.CONTAINER, until - loop.time())
             except NotLeading:
                 raise
             except (NotFound, Invalid, Unaddressable):
@@ -308,7 +309,7 @@ class LiveCluster:
 
     async def finished(self, namespace: str | None) -> AsyncIterator[FinishedJob]:
         """Yield the Jobs that have ended and that the operator made itself; only their metadata is read."""
-        path = paths.JOBS.collection(namespace)
+        path = sources.JOBS.collection(namespace)
         label = f"{names.MANAGED_BY_LABEL}={names.MANAGER}"
         for selector, succeeded in HISTORY:
             async for body in self.client.objects(

@@ -55,7 +55,7 @@ class Intake:
                     self._wake(key)
             except Exception as error:  # noqa: BLE001 - one object that cannot be read must not hide the others
                 self._skipped(plural, body, type(error).__name__)
-        return uid(body)
+        return foreign.uid(body)
 
     def take_event(self, plural: str, event: Any) -> None:
         """Take what a watch says of an object."""
@@ -66,7 +66,7 @@ class Intake:
             body = event.get("object")
             self._skipped(plural, body, type(error).__name__)
             if event.get("type") == "DELETED":
-                self.forget(plural, uid(body))
+                self.forget(plural, foreign.uid(body))
             return
         for key in keys:
             self._wake(key)
@@ -76,12 +76,8 @@ class Intake:
         for key in self._cache.forget(plural, of_uid, version_of(at_version)):
             self._wake(key)
 
-
-def uid(body: Any) -> str:
-    """Return an object's UID, empty where it has none."""
-    return foreign.text(foreign.part(body, "metadata").get("uid"))
-
-
-def version(body: Any) -> str:
-    """Return an object's resourceVersion, empty where it has none."""
-    return foreign.text(foreign.part(body, "metadata").get("resourceVersion"))
+    def wake_all(self, namespace: str | None = None) -> None:
+        """Have every Pipeline looked at; or those of one namespace."""
+        for key in self._cache.all_keys():
+            if namespace in {None, key.namespace}:
+                self._wake(key)

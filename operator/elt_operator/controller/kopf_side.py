@@ -1,6 +1,8 @@
-"""kopf's watches: what the API server said of Jobs goes into the cache and wakes whom it is about.
+"""All that knows kopf: it watches Jobs, and what it is told goes into the cache and wakes whom it is about.
 
-Each place has a kopf of its own: when one ends, the watches of the others go on.
+Each place has a kopf of its own: when one ends, the watches of the others go on. kopf is made to write nothing: no
+annotation, no finalizer, no status, no event. Only its stateless handlers are used (on.event, login); the storages
+below make sure that nothing else creeps in.
 """
 
 import asyncio
@@ -8,17 +10,18 @@ import logging
 from collections.abc import Callable, Collection, Coroutine, Generator, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from weakref import WeakSet
 
 import aiohttp
 import kopf
 
-from elt_operator.controller import sources, stateless
+from elt_operator.controller import sources
 from elt_operator.controller.intake import Intake
 from elt_operator.controller.places import Place
-from elt_operator.controller.sources import Source
-from elt_operator.kube.client import ApiError, Client
+from elt_operator.controller.sources import ENDED_JOBS_LEFT_OUT, PAGE_OF_LARGE_OBJECTS, Source
+from elt_operator.kube.client import Client
+from elt_operator.kube.errors import ApiError
 from elt_operator.kube.reflector import Patiently
 from elt_operator.resources import names
 
@@ -40,6 +43,78 @@ def register(registry: kopf.OperatorRegistry, intake: Intake) -> None:
     @kopf.on.event(names.GROUP, names.VERSION, names.JOBS, registry=registry)
     async def changed(event: kopf.RawEvent, resource: kopf.Resource, **_: Any) -> None:
         intake.take_event(resource.plural, event)
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Keep what kopf says of an outage to a line; it tells the same error again at each of its layers."""
+    if record.name.startswith("kopf"):
+        record.exc_info = None
+    return True
+
+
+def log_less() -> None:
+    """Have kopf log warnings and errors only: it tells of each event that it hands on."""
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps no last-handled configuration. It also spares a third of kopf's work for each event."""
+
+    def build(self, **_: Any) -> Any:
+        """Return nothing to compare with."""
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        """Return that nothing was stored."""
+
+    def store(self, **_: Any) -> NoReturn:
+        """Refuse: a handler that needs this has no place here."""
+        raise NotImplementedError("the operator stores nothing on objects")
+
+
+class NoProgress(kopf.ProgressStorage):
+    """Keeps no progress of handlers, for the ones in use have none."""
+
+    def fetch(self, **_: Any) -> None:
+        """Return that nothing was stored."""
+
+    def store(self, **_: Any) -> NoReturn:
+        """Refuse: a handler that needs this has no place here."""
+        raise NotImplementedError("the operator stores nothing on objects")
+
+    def purge(self, **_: Any) -> None:
+        """Do nothing: there is nothing."""
+
+    def touch(self, **_: Any) -> None:
+        """Do nothing: no object is touched to be looked at again."""
+
+    def clear(self, *, essence: Any) -> Any:
+        """Return ``essence`` as it is."""
+        return essence
+
+
+def settings() -> kopf.OperatorSettings:
+    """Return kopf's settings; the reasons for each are in docs/architecture.md."""
+    chosen = kopf.OperatorSettings()
+    chosen.peering.standalone = True
+    chosen.posting.enabled = False
+    chosen.scanning.disabled = True
+    chosen.persistence.diffbase_storage = NoDiffBase()
+    chosen.persistence.progress_storage = NoProgress()
+    chosen.persistence.finalizer = f"{names.GROUP}/never-set"
+    chosen.queueing.idle_timeout = 0.5
+    chosen.queueing.exit_timeout = 1.0
+    chosen.networking.connect_timeout = 5.0
+    chosen.networking.request_timeout = 30.0
+    chosen.networking.error_backoffs = Patiently()  # kopf gives up, and ends the operator, when they run out
+    chosen.watching.server_timeout = 600  # whole seconds: the API server refuses 600.0
+    chosen.watching.client_timeout = 660
+    chosen.watching.connect_timeout = 10.0
+    chosen.watching.reconnect_backoff = 0.5
+    chosen.watching.field_selectors[names.GROUP, names.VERSION, names.JOBS] = ENDED_JOBS_LEFT_OUT
+    chosen.watching.chunk_size = PAGE_OF_LARGE_OBJECTS
+    chosen.process.ultimate_exiting_timeout = None  # kopf would kill the process when only one of its watches ends
+    return chosen
 
 
 _of_kopf: ContextVar["WeakSet[asyncio.Task[Any]] | None"] = ContextVar("of_kopf", default=None)
@@ -142,7 +217,7 @@ class JobWatch:
         tasks = await kopf.spawn_tasks(
             stop_flag=stop,
             registry=registry,
-            settings=stateless.settings(),
+            settings=settings(),
             # Unused without peering; but kopf would make one of the user's name, and the pod's user has none.
             identity=names.MANAGER,  # type: ignore[arg-type]  # its own type of str, which it does not export
             standalone=True,

@@ -1,4 +1,4 @@
-"""The operator as a whole: what it is made of, in which order it starts, and what keeps it alive."""
+"""The controller as a whole: what it is made of, in which order it starts, and what keeps it alive."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from elt_operator.controller import checks, sources
+from elt_operator.controller import checks, kopf_side, sources
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.cluster import LiveCluster
 from elt_operator.controller.intake import Intake, Unreadable
@@ -20,16 +20,24 @@ from elt_operator.controller.places import Place, Places
 from elt_operator.controller.queue import WorkQueue
 from elt_operator.controller.reconciler import Reconciler
 from elt_operator.controller.resource_types import ResourceTypes
-from elt_operator.controller.resync import Audit
+from elt_operator.controller.resync import Resync
+from elt_operator.controller.watches import Watches
 from elt_operator.core.situation import Key
+from elt_operator.kube import login
 from elt_operator.kube.client import Client
 from elt_operator.kube.lease import Lease
-from elt_operator.kube.reflector import Reflector
-from elt_operator.serving import web
+from elt_operator.resources import names
+from elt_operator.serving import process, web
 from elt_operator.serving.background import Background, Endless
 from elt_operator.settings.controller import Settings
 
 logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run the controller until SIGTERM; exits with 2 when it is not set up."""
+    kopf_side.log_less()
+    process.start(Settings, run, kopf_side.without_traceback)
 
 
 def now() -> datetime:
@@ -45,43 +53,68 @@ def exact_now() -> datetime:
 async def run(settings: Settings) -> None:
     """Look after all Pipelines until SIGTERM or SIGINT; one that comes before the watches begin cancels it."""
     _end_by_cancelling()
-    async with await Client.connect() as client, client.another() as for_lease:
-        metrics = Metrics()
-        unreadable = Unreadable(metrics.count_unreadable)
-        cache = Cache(unreadable.tell)
-        client.count = metrics.count_request
-        queue: WorkQueue[Key] = WorkQueue()
-        cluster = LiveCluster.behind(client)
-        intake = Intake(cache, queue.add, unreadable.tell)
-        places = Places(settings.namespaces, metrics.count_watch_restart)
-        audit = Audit(cluster, cache, queue, intake, places, settings.audit_seconds)
-        lease = (
-            Lease(for_lease, settings.lease_namespace, settings.lease_name, settings.identity, exact_now)
-            if settings.lease_namespace
-            else None
-        )
+    configuration, metrics = await login.configuration(), Metrics()
+    # The Lease has a connection of its own, so that nothing queues up before a renewal.
+    async with Client(configuration, names.MANAGER) as for_lease:
+        lease = _lease(for_lease, settings)
         leadership = Leadership(lease)
-        client.may_write = leadership.may_write
-        metrics.registry.register(State(cache, queue, leadership.acts, places, pipelines=settings.pipeline_metrics))
-        reconciler = Reconciler(
-            cluster, cache, queue, now, settings.limits, metrics, leadership.acts, serves=audit.serves
+        async with Client(configuration, names.MANAGER, metrics.count_request, leadership.may_write) as client:
+            await _run(client, leadership, metrics, settings)
+
+
+def _lease(client: Client, settings: Settings) -> Lease | None:
+    """Return the Lease of this installation's replicas; ``None``: there is only one of them."""
+    if not settings.lease_namespace:
+        return None
+    return Lease(client, settings.lease_namespace, settings.lease_name, settings.identity, exact_now)
+
+
+async def _run(client: Client, leadership: Leadership, metrics: Metrics, settings: Settings) -> None:
+    parts = _parts(client, leadership, metrics, settings)
+    served, background, lease = ResourceTypes(client), Background(), leadership.lease
+    live, ready = checks.of(served, parts.resync, lease, background, settings)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(background)
+        await stack.enter_async_context(
+            web.serving(settings.health_port, background, live=live, ready=ready, metrics=metrics.text)
         )
-        served, background, told_to_end = ResourceTypes(client), Background(), asyncio.Event()
-        live, ready = checks.of(served, audit, lease, background, settings)
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(background)
-            await stack.enter_async_context(
-                web.serving(settings.health_port, background, live=live, ready=ready, metrics=metrics.text)
-            )
-            await served.wait()
-            # Nothing is decided before everything was listed: a run that is not known yet would be made again.
-            await audit.until_done()
-            _end_by_setting(told_to_end)
-            _start(background, Parts(client, audit, reconciler, leadership, told_to_end), settings)
-            await told_to_end.wait()
-            if lease:  # at once; kopf takes its time to end
-                await lease.release()
-        queue.close()
+        await served.wait()
+        # Nothing is decided before everything was listed: a run that is not known yet would be made again.
+        await parts.resync.until_done()
+        _end_by_setting(parts.told_to_end)
+        _start(background, parts, settings)
+        await parts.told_to_end.wait()
+        if lease:  # at once; kopf takes its time to end
+            await lease.release()
+    parts.reconciler.queue.close()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the background tasks work with."""
+
+    client: Client
+    cluster: LiveCluster
+    places: Places
+    intake: Intake
+    resync: Resync
+    watches: Watches
+    reconciler: Reconciler
+    leadership: Leadership
+    told_to_end: asyncio.Event
+
+
+def _parts(client: Client, leadership: Leadership, metrics: Metrics, settings: Settings) -> Parts:
+    unreadable = Unreadable(metrics.count_unreadable)
+    cache, cluster = Cache(unreadable.tell), LiveCluster.behind(client)
+    queue: WorkQueue[Key] = WorkQueue()
+    intake = Intake(cache, queue.add, unreadable.tell)
+    places = Places(settings.namespaces, metrics.count_watch_restart)
+    resync = Resync(cluster, cache, intake, places, settings.audit_seconds)
+    watches = Watches(cluster, intake, places, resync)
+    reconciler = Reconciler(cluster, cache, queue, now, settings.limits, metrics, leadership.acts, places.serves)
+    metrics.registry.register(State(cache, queue, leadership.acts, places, pipelines=settings.pipeline_metrics))
+    return Parts(client, cluster, places, intake, resync, watches, reconciler, leadership, asyncio.Event())
 
 
 def _end_by_cancelling() -> None:
@@ -97,55 +130,44 @@ def _end_by_setting(told_to_end: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What the background tasks work with."""
-
-    client: Client
-    audit: Audit
-    reconciler: Reconciler
-    leadership: Leadership
-    told_to_end: asyncio.Event
-
-
 def _start(background: Background, parts: Parts, settings: Settings) -> None:
-    """Start the workers, the watches of each place, the audit and the Lease."""
-    audit, places, lease = parts.audit, parts.audit.places, parts.leadership.lease
+    """Start the workers, the watches of each place, the resync and the Lease."""
+    places, queue, lease = parts.places, parts.reconciler.queue, parts.leadership.lease
 
     async def work() -> None:
         # What is stopped or deleted must be seen to end; so nothing is done before the watches run.
-        await audit.watching.wait()
-        await parts.reconciler.queue.work(parts.reconciler.look_at)
+        await places.watching.wait()
+        await queue.work(parts.reconciler.look_at)
+
+    async def list_all() -> None:
+        await places.watching.wait()
+        await parts.resync.until_done()
 
     for number in range(settings.workers):
         background.start(f"worker {number}", work)
     for place in places.all:
         background.start(f"watches of {place.name}", partial(_watch, background, parts, place))
-    background.start("audit", audit.repeat)
+    background.start("resync", parts.resync.repeat)
     if lease:
         background.start("lease", lease.keep)
-        background.start("leadership", partial(parts.leadership.prepare, audit))
+        background.start("leadership", partial(parts.leadership.prepare, list_all, parts.intake.wake_all))
     if settings.lease_namespace:
         namespace, pod = settings.lease_namespace, settings.identity
-        background.start("notices", Notices(audit.cluster, places, namespace, pod, parts.reconciler.clock).keep)
+        background.start("notices", Notices(parts.cluster, places, namespace, pod, parts.reconciler.clock).keep)
 
 
 async def _watch(background: Background, parts: Parts, place: Place) -> None:
-    """Watch all of a place for ever; while it is left out, wait until it can be read again."""
-    audit = parts.audit
+    """Watch all of a place without end; while it is left out, wait until it can be read again."""
     while True:
-        await audit.take_up(place)
+        await parts.watches.take_up(place)
         jobs = JobWatch(
             parts.client,
-            audit.intake,
+            parts.intake,
             place,
-            audit.listed_anew,
-            audit.places.doubt,
+            parts.watches.listed_anew,
+            parts.places.doubt,
             lambda: _end_by_setting(parts.told_to_end),
         )
-        reflectors = [
-            Reflector(audit.cluster, audit.intake, source, audit.begin, audit.places.doubt)
-            for source in sources.of(place.namespace, sources.BY_REFLECTORS)
-        ]
+        reflectors = [parts.watches.reflector(source) for source in sources.of(place.namespace, sources.BY_REFLECTORS)]
         watches: dict[str, Endless] = {reflector.name: reflector.run for reflector in reflectors}
-        await background.run_until({**watches, jobs.name: jobs.run}, partial(audit.until_left_out, place))
+        await background.run_until({**watches, jobs.name: jobs.run}, partial(parts.watches.until_left_out, place))

@@ -35,7 +35,7 @@ from elt_operator.core.plan import (
 )
 from elt_operator.core.situation import FinishedJob, Job, Key, Limits, Pipeline, Refusal, Run, Situation, Slot
 from elt_operator.errors import FailsOn, NotLeading, OperatorError, Refused, Stale
-from elt_operator.kube.client import ApiError
+from elt_operator.kube.errors import ApiError
 from elt_operator.resources import names
 from elt_operator.resources.fields import Fields, Json
 from elt_operator.resources.reasons import Reason

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from elt_operator.kube import paths
-from elt_operator.kube.answers import ApiError, NotFound, Unreadable
 from elt_operator.kube.client import Client
+from elt_operator.kube.errors import ApiError, NotFound, Unreadable
 from elt_operator.resources import crd, names
 
 logger = logging.getLogger(__name__)
@@ -54,8 +53,8 @@ class ResourceTypes:
         It says so itself in its OpenAPI document, which needs no right beyond Kubernetes' own `system:discovery`.
         """
         try:
-            kinds = await self.client.request("GET", paths.DISCOVERY)
-            document = await self.client.request("GET", paths.OPENAPI)
+            kinds = await self.client.request("GET", names.API_ROOT)
+            document = await self.client.request("GET", f"/openapi/v3{names.API_ROOT}")
         except NotFound:
             return sorted(needed)
         return unserved(needed, kinds, document)

@@ -13,34 +13,6 @@ def any_of(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
 
-# -- What a terminal would not show ------------------------------------------------------------------------------------
-
-TERMINAL_CODES: Final = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"  # CSI: colours, the cursor
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f\n]*+(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, PM, APC
-    r"|\x1b[ -/]++[0-~]"  # character sets
-    r"|\x1b[0-~]?"
-)
-
-ESCAPED_CODES: Final = re.compile(
-    r"(?<!\\)\\++u00(?i:"
-    r"1b(?:\[[0-?]{0,64}+[ -/]{0,8}+[@-~]|\][^\"\\\n]{0,256}+(?:\\++u0007|\\++u001b\\{0,4})|[ !#-/]{0,4}+[0-Z^-~])?"
-    r"|9b(?:[0-?]{0,64}+[ !#-/]{0,8}+[@-~])?"
-    r"|0[0-8bcef]|1[0-9a-f]|7f|[89][0-9a-f])"
-    r"|(?<!\\)\\++u(?i:20(?:0[b-f]|2[a-e]|6[0-9a-f])|061c|feff)"
-)
-"""The same, and the unseen characters below, as JSON writes them."""
-
-UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # controls; what NUL and backspace stand between is one word
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
-)
-"""Controls, bidirectional controls, and characters without a width: they can make a text look like another one."""
-
-REDRAWN: Final = re.compile(r"^[^\n]*\r", re.MULTILINE)
-"""What a progress bar has drawn over."""
-
 # -- Levels ------------------------------------------------------------------------------------------------------------
 
 _ERROR_WORDS: Final = (

@@ -3,12 +3,21 @@
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
 
-import aiohttp
 import orjson
 
-from elt_operator.core import log
-from elt_operator.errors import OperatorError
+from elt_operator import text as texts
 from elt_operator.kube import foreign
+from elt_operator.kube.errors import (
+    ApiError,
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Redirected,
+    TooLarge,
+    Unreadable,
+)
 
 MESSAGE_CHARACTERS: Final = 2_000
 LINE_BYTES: Final = 16 * 1024 * 1024
@@ -16,52 +25,6 @@ LINE_BYTES: Final = 16 * 1024 * 1024
 _BEGINNING_CHARACTERS: Final = 200
 _REASON_CHARACTERS: Final = 100
 _LARGEST_CODE: Final = 999
-
-
-class ApiError(OperatorError):
-    """The API server answered with an error."""
-
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(f"{code} {reason}: {message}")
-        self.code = code
-        self.reason = reason
-        self.message = message
-
-
-class NotFound(ApiError):
-    """There is no such object (404)."""
-
-
-class Conflict(ApiError):
-    """The object has changed since we read it, or one of that name exists already (409)."""
-
-
-class Forbidden(ApiError):
-    """RBAC, admission or a quota says no (403)."""
-
-
-class Expired(ApiError):
-    """The version to go on from is too old (410): everything has to be listed anew."""
-
-
-class Invalid(ApiError):
-    """The API server refuses what the object says (422, or 400)."""
-
-
-class TooLarge(Invalid):
-    """The object is larger than the API server, or etcd, takes (413, or words that say so)."""
-
-
-class Unreadable(ApiError):
-    """The answer is none that an API server gives: something else answers in its place, or it is broken."""
-
-
-class TooMuch(Unreadable):
-    """The answer is larger than what is held in memory: less has to be asked for."""
-
-
-class Redirected(ApiError, aiohttp.ClientConnectionError):
-    """The answer is a redirect (3xx), which is not followed. For kopf it is a broken connection: it tries again."""
 
 
 _BY_CODE: Final[Mapping[int, type[ApiError]]] = {
@@ -87,7 +50,7 @@ def printable(value: Any, characters: int) -> str:
     """Return the text that ``value`` is as one line that can be printed and encoded, cut; empty where it is none."""
     line = foreign.text(value)
     if not line.isprintable():
-        line = " ".join("".join(letter if letter.isprintable() else " " for letter in log.clean(line)).split())
+        line = " ".join("".join(letter if letter.isprintable() else " " for letter in texts.clean(line)).split())
     return line if len(line) <= characters else f"{line[: characters - 1]}…"
 
 

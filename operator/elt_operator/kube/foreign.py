@@ -91,3 +91,13 @@ def identity(body: Any) -> Identity | None:
     metadata = part(body, "metadata")
     found = Identity(text(metadata.get("namespace")), text(metadata.get("name")), text(metadata.get("uid")))
     return found if all(found) else None
+
+
+def uid(body: Any) -> str:
+    """Return an object's UID, empty where it has none."""
+    return text(part(body, "metadata").get("uid"))
+
+
+def version(body: Any) -> str:
+    """Return an object's resourceVersion, empty where it has none."""
+    return text(part(body, "metadata").get("resourceVersion"))

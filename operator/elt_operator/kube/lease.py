@@ -17,8 +17,8 @@ from typing import Final
 import aiohttp
 
 from elt_operator.kube import foreign
-from elt_operator.kube.answers import ApiError, Conflict, NotFound, Unreadable
 from elt_operator.kube.client import Client
+from elt_operator.kube.errors import ApiError, Conflict, NotFound, Unreadable
 from elt_operator.kube.foreign import Body
 from elt_operator.kube.paths import LEASES
 

@@ -11,7 +11,6 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from elt_operator.errors import OperatorError
-from elt_operator.resources import names
 
 _NAME_CHARACTERS: Final = 253
 _LABEL_VALUE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -73,15 +72,8 @@ class Resource:
         return f"{self.collection(namespace)}/{segment(name)}{below}"
 
 
-PIPELINES: Final = Resource(f"/apis/{names.API_VERSION}", names.PIPELINES)
-JOBS: Final = Resource(f"/apis/{names.API_VERSION}", names.JOBS)
-RUNS: Final = Resource("/apis/batch/v1", "jobs")
+BATCH_JOBS: Final = Resource("/apis/batch/v1", "jobs")
 CRON_JOBS: Final = Resource("/apis/batch/v1", "cronjobs")
 PODS: Final = Resource("/api/v1", "pods")
 EVENTS: Final = Resource("/api/v1", "events")
 LEASES: Final = Resource("/apis/coordination.k8s.io/v1", "leases")
-
-DISCOVERY: Final = f"/apis/{names.API_VERSION}"
-"""Which resources the API server serves of our group."""
-OPENAPI: Final = f"/openapi/v3/apis/{names.API_VERSION}"
-"""Which fields they have."""

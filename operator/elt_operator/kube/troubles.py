@@ -5,7 +5,7 @@ from typing import Final
 
 import aiohttp
 
-from elt_operator.kube.client import ApiError, Forbidden, NotFound
+from elt_operator.kube.errors import ApiError, Forbidden, NotFound
 
 OUTAGES: Final = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 """What goes wrong without being a bug."""

@@ -3,6 +3,8 @@
 GROUP = "elt-operator.io"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+API_ROOT = f"/apis/{API_VERSION}"
+"""The path of our API group and version."""
 
 PIPELINES = "eltpipelines"
 JOBS = "eltjobs"

@@ -1,18 +1,12 @@
-"""The operator's log lines: one for each change of state, none for each event."""
+"""A program's log lines: one for each change of state, none for each event."""
 
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-
-def _without_kopfs_tracebacks(record: logging.LogRecord) -> bool:
-    """Keep what kopf says of an outage to a line; it tells the same error again at each of its layers."""
-    if record.name.startswith("kopf"):
-        record.exc_info = None
-    return True
 
 
 def _json() -> logging.Formatter:
@@ -24,11 +18,11 @@ def _json() -> logging.Formatter:
     )
 
 
-def configure(level: str, form: Literal["text", "json"]) -> None:
-    """Send lines of ``level`` and above to standard error."""
+def configure(
+    level: str, form: Literal["text", "json"], edit: Callable[[logging.LogRecord], bool] = lambda _record: True
+) -> None:
+    """Send lines of ``level`` and above to standard error, each as ``edit`` leaves it, or not where it answers no."""
     handler = logging.StreamHandler()
     handler.setFormatter(_json() if form == "json" else logging.Formatter(TEXT))
-    handler.addFilter(_without_kopfs_tracebacks)
+    handler.addFilter(edit)
     logging.basicConfig(level=level, handlers=[handler])
-    # kopf tells of each event it hands on; the lines that matter are our own.
-    logging.getLogger("kopf").setLevel(logging.WARNING)

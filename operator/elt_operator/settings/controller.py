@@ -1,17 +1,16 @@
-"""The operator's settings; the only reader of environment variables."""
+"""The controller's settings."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from elt_operator.core.situation import Limits
+from elt_operator.settings.common import Common
 
 
-class Settings(BaseSettings):
-    """What an administrator may set, each as ``ELT_OPERATOR_<NAME>``."""
-
-    model_config = SettingsConfigDict(env_prefix="ELT_OPERATOR_", frozen=True, use_attribute_docstrings=True)
+class Settings(Common):
+    """What an administrator may set for the controller, each as ``ELT_OPERATOR_<NAME>``."""
 
     watch_namespaces: Annotated[str, NoDecode] = ""
     """Namespaces to look after, with commas between them; empty: all."""
@@ -31,15 +30,6 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """How many Pipelines are looked at side by side."""
 
-    log_format: Literal["json", "text"] = "json"
-    """Log lines as JSON objects, or as text for people."""
-
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least severe lines that are logged."""
-
-    health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    """TCP port of /livez, /readyz and /metrics on all addresses; 0: none."""
-
     pipeline_metrics: bool = False
     """Whether there is a metric for each Pipeline: when a Job of it last succeeded."""
 
@@ -48,9 +38,6 @@ class Settings(BaseSettings):
 
     lease_name: Annotated[str, Field(min_length=1)] = "elt-operator"
     """Name of that Lease: replicas of one installation share it, those of another one have their own."""
-
-    identity: Annotated[str, Field(validation_alias="POD_NAME", min_length=1)] = "elt-operator"
-    """The replica's name, from the variable POD_NAME."""
 
     @property
     def limits(self) -> Limits:

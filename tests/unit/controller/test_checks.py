@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from elt_operator.controller import checks, sources
 from elt_operator.controller.places import Places
-from elt_operator.controller.resync import Audit
-from elt_operator.kube.client import Forbidden
+from elt_operator.controller.resync import Resync
+from elt_operator.kube.errors import Forbidden
 from elt_operator.serving.background import Background
 from elt_operator.serving.web import Note
 from elt_operator.settings.controller import Settings
@@ -32,9 +32,9 @@ class World:
 
     def __init__(self, *namespaces: str) -> None:
         self.places, self.background, self.served = Places(namespaces), Background(), Served()
-        self.audit = Audit(None, None, None, None, self.places, 300)  # type: ignore[arg-type]  # nothing is listed
+        self.resync = Resync(None, None, None, self.places, 300)  # type: ignore[arg-type]  # nothing is listed
         settings = Settings(watch_namespaces=",".join(namespaces))
-        self.live, self.ready = checks.of(self.served, self.audit, None, self.background, settings)  # type: ignore[arg-type]  # only what is wrong is asked
+        self.live, self.ready = checks.of(self.served, self.resync, None, self.background, settings)  # type: ignore[arg-type]  # only what is wrong is asked
         self.tasks: list[asyncio.Task[Any]] = []
 
     def begin(self, *namespaces: str | None) -> None:
@@ -52,16 +52,16 @@ class World:
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[World]:
     made = World("a", "b")
-    made.audit.finished_at = time.monotonic()
+    made.resync.finished_at = time.monotonic()
     yield made
     for task in made.tasks:
         task.cancel()
 
 
 async def test_it_is_ready_once_all_watches_run(world: World) -> None:
-    world.audit.finished_at = None
+    world.resync.finished_at = None
     assert world.ready["caches"]() == "the first listing of all objects has not finished"
-    world.audit.finished_at = time.monotonic()
+    world.resync.finished_at = time.monotonic()
 
     world.begin("a")
     assert world.ready["caches"]() == "not all watches are running yet"
@@ -83,7 +83,7 @@ async def test_it_is_ready_with_one_namespace_and_says_what_is_left_out(world: W
 @pytest.mark.parametrize("namespaces", [("a", "b"), ()], ids=["two", "all at once"])
 async def test_it_is_not_ready_when_nothing_can_be_read(namespaces: tuple[str, ...]) -> None:
     world = World(*namespaces)
-    world.audit.finished_at = time.monotonic()
+    world.resync.finished_at = time.monotonic()
     for namespace in namespaces or (None,):
         world.leave_out(namespace)
 
@@ -95,7 +95,7 @@ async def test_it_is_not_ready_when_nothing_can_be_read(namespaces: tuple[str, .
 
 async def test_many_namespaces_that_are_left_out_are_not_all_named() -> None:
     world = World(*(f"n{number}" for number in range(60)))
-    world.audit.finished_at = time.monotonic()
+    world.resync.finished_at = time.monotonic()
     for place in world.places.all:
         world.leave_out(place.namespace)
 
@@ -120,7 +120,7 @@ async def test_a_watch_that_is_missing_for_long_is_a_reason_to_restart(
 async def test_watches_are_not_missed_before_everything_was_listed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.audit.finished_at = None
+    world.resync.finished_at = None
     later = time.monotonic() + 1000
     monkeypatch.setattr(time, "monotonic", lambda: later)
 
@@ -141,8 +141,8 @@ async def test_a_background_task_that_ended_is_a_reason_to_restart_at_once(world
         raise ValueError("no number")
 
     async with world.background:
-        world.background.start("audit", fails)
+        world.background.start("resync", fails)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
-        assert world.live["tasks"]() == "audit has ended (ValueError: no number)"
+        assert world.live["tasks"]() == "resync has ended (ValueError: no number)"

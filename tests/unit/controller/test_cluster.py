@@ -19,8 +19,9 @@ from elt_operator.controller.sources import Source
 from elt_operator.core.events import Event
 from elt_operator.core.situation import FinishedJob, Key, Stop
 from elt_operator.errors import Refused, Stale
-from elt_operator.kube.answers import ApiError
+from elt_operator.kube import paths
 from elt_operator.kube.client import Client
+from elt_operator.kube.errors import ApiError
 from elt_operator.resources.reasons import Reason
 
 BATCH, OURS, CORE = (
@@ -55,7 +56,7 @@ async def made() -> AsyncIterator[tuple[LiveCluster, Server]]:
     server = Server()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.answer)
-    async with TestServer(app) as listening, Client(Configuration(host=str(listening.make_url("")))) as client:
+    async with TestServer(app) as listening, Client(Configuration(host=str(listening.make_url(""))), "test") as client:
         yield LiveCluster.behind(client), server
 
 
@@ -247,7 +248,7 @@ async def test_a_source_says_how_large_its_pages_are(made: tuple[LiveCluster, Se
     live, server = made
     server.answers = [(200, {"items": [], "metadata": {}})]
 
-    _ = [page async for page in live.pages(Source("/api/v1", "pods", {}, page_size=50))]
+    _ = [page async for page in live.pages(Source(paths.PODS, page_size=50))]
 
     assert server.lines == ["GET /api/v1/pods?limit=50"]
 
@@ -282,10 +283,10 @@ async def test_a_bug_in_reading_a_log_is_no_reason_for_a_job_not_to_end(
     live, _ = made
     monkeypatch.setattr(cluster_module, "LOG_SECONDS", 0.1)
 
-    def broken(_verb: str, _code: int) -> None:
+    async def broken(*_: Any) -> str:
         raise ValueError("a bug")
 
-    live.client.count = broken
+    monkeypatch.setattr(live.client, "log", broken)
 
     assert await live.log(KEY.namespace, "pod-1") is None
 

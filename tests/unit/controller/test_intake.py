@@ -16,11 +16,10 @@ from elt_operator.controller.cache import Cache
 from elt_operator.controller.intake import Intake, Unreadable
 from elt_operator.controller.places import Places
 from elt_operator.controller.queue import WorkQueue
-from elt_operator.controller.resync import Audit
+from elt_operator.controller.resync import Resync
 from elt_operator.controller.sources import Source
 from elt_operator.core.situation import Key, Pod
-from elt_operator.kube.client import Page
-from elt_operator.kube.reflector import Reflector
+from elt_operator.kube.answers import Page
 from elt_operator.resources import names
 
 SECRET = "Tr0ub4dor"
@@ -202,11 +201,10 @@ def test_no_body_is_too_odd_for_a_list_or_a_watch(source: Source, body: Any, kin
     counted = list[str]()
     cache, queue, unreadable = Cache(), WorkQueue[Key](), Unreadable(counted.append)
     intake = Intake(cache, queue.add, unreadable.tell)
-    audit = Audit(Lists(body, None, body), cache, queue, intake, Places([]), 300)  # type: ignore[arg-type]  # only its lists are asked
-    watch = Reflector(audit.cluster, intake, source, audit.begin)
+    resync = Resync(Lists(body, None, body), cache, intake, Places([]), 300)  # type: ignore[arg-type]  # only its lists are asked
 
-    assert asyncio.run(audit.compare(source)) == "100"
+    assert asyncio.run(resync.compare(source)) == "100"
     for event in ({"type": kind, "object": body}, {"type": "DELETED", "object": body}, {"type": kind}, {}):
-        watch._take(event)
+        intake.take_event(source.plural, event)
 
     assert set(counted) <= {source.plural}

@@ -1,14 +1,15 @@
 """kopf watches the Jobs of each namespace, whatever becomes of the others, and of itself."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import kopf
 import pytest
 import pytest_asyncio
 
-from elt_operator.controller import kopf_side as watches
-from elt_operator.controller import stateless
+from elt_operator.controller import kopf_side
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.intake import Intake, Unreadable
 from elt_operator.controller.kopf_side import JobWatch
@@ -16,12 +17,13 @@ from elt_operator.controller.places import Place
 from elt_operator.core.situation import Key
 from elt_operator.kube.client import Client
 from elt_operator.kube.reflector import Patiently
+from elt_operator.resources import names
 from fakes.api_server import ApiServer
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = stateless.settings
+    usual = kopf_side.settings
 
     def settings() -> Any:
         chosen = usual()
@@ -29,7 +31,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         chosen.queueing.idle_timeout = 0.05
         return chosen
 
-    monkeypatch.setattr(stateless, "settings", settings)
+    monkeypatch.setattr(kopf_side, "settings", settings)
     monkeypatch.setattr(Patiently, "__iter__", lambda _: _short())
 
 
@@ -107,10 +109,10 @@ async def test_jobs_are_listed_in_pages_and_then_watched(world: World) -> None:
 async def test_kopf_names_its_watches_as_the_probe_counts_them(world: World) -> None:
     await world.watch("a", "b")
 
-    assert watches.running() == 2
+    assert kopf_side.running() == 2
 
     await world.stop("b")
-    assert watches.running() == 1
+    assert kopf_side.running() == 1
 
 
 async def test_a_namespace_that_is_forbidden_disturbs_no_other(world: World) -> None:
@@ -186,7 +188,7 @@ async def test_kopf_that_gives_up_is_started_again_and_takes_nobody_with_it(
     assert not bystander.done()
     bystander.cancel()
     assert "the watch on the Jobs of a ended; starting it again: WatchingError" in caplog.text
-    assert watches.running() == 1
+    assert kopf_side.running() == 1
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 8, 13, 21, 34])
@@ -211,3 +213,49 @@ async def test_nothing_is_left_of_kopf_that_was_stopped(world: World) -> None:
 
     left = {task.get_name() for task in asyncio.all_tasks() - before if "RequestHandler" not in repr(task)}
     assert left == set()
+
+
+# --- kopf writes nothing, and ends nothing but itself
+
+
+def test_only_events_of_jobs_are_handled() -> None:
+    registry = kopf.OperatorRegistry()
+
+    kopf_side.register(registry, Intake(Cache(), lambda _key: None, lambda *_: None))
+
+    (handler,) = registry._watching.get_all_handlers()
+    assert names.JOBS in str(handler.selector)
+    for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
+        assert list(others.get_all_handlers()) == []
+
+
+def test_storages_refuse_to_store() -> None:
+    with pytest.raises(NotImplementedError):
+        kopf_side.NoDiffBase().store()
+    with pytest.raises(NotImplementedError):
+        kopf_side.NoProgress().store()
+
+
+def test_settings_leave_kopf_nothing_to_write() -> None:
+    settings = kopf_side.settings()
+
+    assert settings.posting.enabled is False
+    assert settings.peering.standalone is True
+    assert isinstance(settings.persistence.diffbase_storage, kopf_side.NoDiffBase)
+    assert isinstance(settings.persistence.progress_storage, kopf_side.NoProgress)
+    selector = settings.watching.field_selectors["elt-operator.io", "v1alpha1", "eltjobs"]
+    assert selector == "status.phase!=COMPLETE,status.phase!=ERROR,status.phase!=STOPPED,status.phase!=UNKNOWN"
+
+
+def test_kopf_does_not_kill_the_process_in_which_one_of_its_watches_ended() -> None:
+    assert kopf_side.settings().process.ultimate_exiting_timeout is None
+
+
+def test_an_outage_is_logged_without_kopfs_traceback() -> None:
+    line = logging.LogRecord(
+        "kopf.clients", logging.ERROR, "x.py", 1, "no answer", (), (ValueError, ValueError("x"), None)
+    )
+
+    assert kopf_side.without_traceback(line)
+
+    assert line.exc_info is None

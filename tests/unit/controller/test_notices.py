@@ -9,7 +9,7 @@ from elt_operator.controller.notices import Notices
 from elt_operator.controller.places import Places
 from elt_operator.core.events import Event
 from elt_operator.errors import NotLeading
-from elt_operator.kube.client import ApiError, Forbidden
+from elt_operator.kube.errors import ApiError, Forbidden
 
 FORBIDDEN = Forbidden(403, "Forbidden", "pods is forbidden")
 

@@ -14,7 +14,7 @@ from elt_operator.controller.queue import WorkQueue
 from elt_operator.controller.reconciler import Reconciler, merge_patch
 from elt_operator.core.situation import Key, Limits, Run
 from elt_operator.errors import Refused
-from elt_operator.kube.client import ApiError
+from elt_operator.kube.errors import ApiError
 from fakes.cluster import PLURALS, FakeCluster
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from elt_operator.controller import resource_types
 from elt_operator.controller.resource_types import ResourceTypes, unserved
-from elt_operator.kube import paths
-from elt_operator.kube.answers import ApiError, NotFound, Unreadable
-from elt_operator.resources import crd
+from elt_operator.kube.errors import ApiError, NotFound, Unreadable
+from elt_operator.resources import crd, names
+
+OPENAPI = f"/openapi/v3{names.API_ROOT}"
 
 NEEDED = {kind.plural: crd.fields_of(kind) for kind in crd.KINDS}
+
+OPENAPI = f"/openapi/v3{names.API_ROOT}"
 
 
 def discovery() -> dict[str, Any]:
@@ -49,13 +52,13 @@ class Answers:
         self.types = ResourceTypes(self)  # type: ignore[arg-type]  # only this is asked of a client
 
     async def request(self, method: str, path: str) -> Any:
-        assert (method, path) in {("GET", paths.DISCOVERY), ("GET", paths.OPENAPI)}
-        if path == paths.DISCOVERY:
+        assert (method, path) in {("GET", names.API_ROOT), ("GET", OPENAPI)}
+        if path == names.API_ROOT:
             self.told.append(self.types.check())
-        answer = self.left.pop(0) if path == paths.OPENAPI or isinstance(self.left[0], Exception) else self.left[0]
+        answer = self.left.pop(0) if path == OPENAPI or isinstance(self.left[0], Exception) else self.left[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer[path == paths.OPENAPI]
+        return answer[path == OPENAPI]
 
 
 async def test_it_waits_and_says_for_what(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from builders import KEY, START
-from elt_operator.controller import resync as module
-from elt_operator.controller import sources
+from elt_operator.controller import resync, sources, watches
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.intake import Intake, Unreadable
 from elt_operator.controller.places import Places
 from elt_operator.controller.queue import WorkQueue
-from elt_operator.controller.resync import Audit
+from elt_operator.controller.resync import Resync
 from elt_operator.controller.sources import Source
+from elt_operator.controller.watches import Watches
 from elt_operator.core.situation import FinishedJob, Key
-from elt_operator.kube.client import ApiError, Forbidden, NotFound, Page
+from elt_operator.kube.answers import Page
+from elt_operator.kube.errors import ApiError, Forbidden, NotFound
 from elt_operator.resources import names
 
 PIPELINES, PODS = sources.BY_REFLECTORS[0], sources.BY_REFLECTORS[3]
@@ -65,7 +66,7 @@ class Lists:
 
 
 class World:
-    """An audit of all namespaces, or of these."""
+    """The resync and the watches of all namespaces, or of these."""
 
     def __init__(self, lists: Lists, *namespaces: str) -> None:
         self.cache, self.queue, self.lists = Cache(), WorkQueue[Key](), lists
@@ -73,14 +74,15 @@ class World:
         self.unreadable: list[str] = []
         self.places = Places(namespaces, self.restarted.append)
         intake = Intake(self.cache, self.queue.add, Unreadable(self.unreadable.append).tell)
-        self.audit = Audit(lists, self.cache, self.queue, intake, self.places, 300)  # type: ignore[arg-type]  # only its lists are asked
+        self.resync = Resync(lists, self.cache, intake, self.places, 300)  # type: ignore[arg-type]  # only its lists are asked
+        self.watches = Watches(lists, intake, self.places, self.resync)  # type: ignore[arg-type]  # only lists and watches
 
     async def begin(self, *namespaces: str | None) -> None:
         for namespace in namespaces:
             for source in sources.of(namespace, sources.BY_KOPF):
-                self.audit.listed_anew(source)
+                self.watches.listed_anew(source)
             for source in sources.of(namespace, sources.BY_REFLECTORS):
-                await self.audit.begin(source)
+                await self.watches.reflector(source).list()
 
     @property
     def left_out(self) -> list[str]:
@@ -89,8 +91,9 @@ class World:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in vars(module) if name.endswith("_SECONDS")]:
-        monkeypatch.setattr(module, name, 0)
+    for module in (resync, watches):
+        for name in [name for name in vars(module) if name.endswith("_SECONDS")]:
+            monkeypatch.setattr(module, name, 0)
 
 
 def a_pipeline(uid: str, namespace: str = KEY.namespace) -> dict[str, Any]:
@@ -109,7 +112,7 @@ async def test_a_complete_list_shows_what_is_gone() -> None:
         world.cache.pipelines.take(a_pipeline(uid))
     lists.meanwhile = lambda: world.cache.pipelines.take(a_pipeline("came meanwhile"))
 
-    assert await world.audit.compare(PIPELINES) == "100"
+    assert await world.resync.compare(PIPELINES) == "100"
 
     assert uids(world.cache) == {"kept", "new", "came meanwhile"}
 
@@ -120,16 +123,16 @@ async def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
         world.cache.pipelines.take(a_pipeline(f"of {namespace}", namespace))
 
     (here,) = sources.of("here", [PIPELINES])
-    await world.audit.compare(here)
+    await world.resync.compare(here)
 
     assert uids(world.cache) == {"of there"}
 
 
-async def test_a_whole_audit_forgets_what_was_learned_of_what_is_gone() -> None:
+async def test_a_whole_resync_forgets_what_was_learned_of_what_is_gone() -> None:
     world = World(Lists([]))
     world.cache.taken_numbers[KEY] = {7}
 
-    await world.audit.once()
+    await world.resync.once()
 
     assert world.cache.taken_numbers == {}
 
@@ -140,10 +143,10 @@ async def test_all_watches_run_once_each_has_listed(namespaces: tuple[str, ...])
     places: Sequence[str | None] = namespaces or [None]
     missing = [source for place in dict.fromkeys(places) for source in sources.of(place)]
     for source in missing:
-        assert not world.audit.watching.is_set()
-        await world.audit.begin(source)
+        assert not world.places.watching.is_set()
+        await world.watches.reflector(source).list()
 
-    assert world.audit.watching.is_set()
+    assert world.places.watching.is_set()
     assert world.restarted == []
 
 
@@ -151,8 +154,8 @@ async def test_a_watch_that_lists_anew_was_restarted_once() -> None:
     world = World(Lists([]))
     await world.begin(None)
 
-    await world.audit.begin(PODS)
-    world.audit.listed_anew(sources.BY_KOPF[0])
+    await world.watches.reflector(PODS).list()
+    world.watches.listed_anew(sources.BY_KOPF[0])
 
     assert world.restarted == ["pods", names.JOBS]
 
@@ -176,7 +179,7 @@ ODD: list[Any] = [
 async def test_an_object_that_cannot_be_read_hides_no_other(source: Source, body: Any) -> None:
     world = World(Lists([body, a_pipeline("other")], [a_pipeline("next page")]))
 
-    assert await world.audit.compare(source) == "100"
+    assert await world.resync.compare(source) == "100"
 
     if source.plural == names.PIPELINES:
         assert uids(world.cache) >= {"other", "next page"}
@@ -189,22 +192,22 @@ async def test_a_namespace_that_cannot_be_read_is_left_out_and_the_others_go_on(
     world = World(Lists([]), "a", "b")
     world.lists.refused = {"b": FORBIDDEN}
 
-    await world.audit.until_done()
+    await world.resync.until_done()
     await world.begin("a")
 
     assert world.left_out == ["b"]
-    assert [world.audit.serves(namespace) for namespace in ("a", "b", "elsewhere")] == [True, False, False]
-    assert world.audit.watching.is_set()
+    assert [world.places.serves(namespace) for namespace in ("a", "b", "elsewhere")] == [True, False, False]
+    assert world.places.watching.is_set()
 
 
 async def test_what_is_known_of_a_namespace_stays_while_it_is_left_out() -> None:
     world = World(Lists([]), "a", "b")
     world.lists.refused = {"b": FORBIDDEN}
-    await world.audit.once()
+    await world.resync.once()
     world.cache.pipelines.take(a_pipeline("of b", "b"))
     world.lists.asked.clear()
 
-    await world.audit.once()
+    await world.resync.once()
 
     assert uids(world.cache) == {"of b"}
     assert "b" not in world.lists.asked
@@ -217,11 +220,11 @@ async def test_all_namespaces_at_once_that_cannot_be_read_are_waited_for(error: 
     world = World(Lists([]))
     world.lists.refused = {None: error}
 
-    await world.audit.until_done()
+    await world.resync.until_done()
 
     assert world.left_out == ["all namespaces"]
-    assert not world.audit.serves("anywhere")
-    assert not world.audit.watching.is_set()
+    assert not world.places.serves("anywhere")
+    assert not world.places.watching.is_set()
 
 
 async def test_a_refusal_of_a_moment_leaves_nothing_out() -> None:
@@ -229,19 +232,19 @@ async def test_a_refusal_of_a_moment_leaves_nothing_out() -> None:
     world.lists.refused = {"b": FORBIDDEN}
     world.lists.meanwhile = lambda: world.lists.recover(world.lists.asked.count("b") >= 5)
 
-    await world.audit.once()
+    await world.resync.once()
 
     assert world.left_out == []
 
 
 async def test_an_outage_leaves_nothing_out() -> None:
     world = World(Lists([]), "a", "b")
-    await world.audit.once()
+    await world.resync.once()
     world.lists.refused = {"a": OUTAGE}
     world.lists.asked.clear()
 
     with pytest.raises(ApiError, match="etcd is away"):
-        await world.audit.once()
+        await world.resync.once()
 
     assert world.left_out == []
     assert "b" in world.lists.asked, "the others are listed all the same"
@@ -251,7 +254,7 @@ async def test_a_start_does_not_wait_for_one_namespace_whose_lists_fail() -> Non
     world = World(Lists([]), "a", "b")
     world.lists.refused = {"b": OUTAGE}
 
-    await world.audit.once()
+    await world.resync.once()
 
     assert world.left_out == ["b"]
 
@@ -261,18 +264,18 @@ async def test_a_start_waits_while_the_api_server_answers_nothing(caplog: pytest
     world.lists.refused = {"a": OUTAGE, "b": OUTAGE}
     world.lists.meanwhile = lambda: world.lists.recover(len(world.lists.asked) > 30)
 
-    await world.audit.until_done()
+    await world.resync.until_done()
 
     assert world.left_out == []
     assert "the cluster cannot be listed yet; trying again: ApiError: 500 InternalError: etcd is away" in caplog.text
 
 
-async def test_a_bug_in_an_audit_is_told_once_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_in_a_resync_is_told_once_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     world = World(Lists([]))
     world.lists.refused = {None: ValueError("no number")}
     world.lists.meanwhile = lambda: world.lists.recover(len(world.lists.asked) > 20)
 
-    await world.audit.until_done()
+    await world.resync.until_done()
 
     assert caplog.text.count("this is a bug in the operator: ValueError: no number") > 1
     assert caplog.text.count("Traceback") == 1
@@ -281,39 +284,39 @@ async def test_a_bug_in_an_audit_is_told_once_with_its_traceback(caplog: pytest.
 async def test_a_namespace_is_taken_up_again_by_itself() -> None:
     world = World(Lists([]), "a", "b")
     world.lists.refused = {"b": FORBIDDEN}
-    await world.audit.once()
+    await world.resync.once()
     (place,) = world.places.left_out
     world.lists.refused, world.lists.answers = {}, [FORBIDDEN, OUTAGE, ValueError("odd")]
 
-    await asyncio.wait_for(world.audit.take_up(place), 5)
+    await asyncio.wait_for(world.watches.take_up(place), 5)
 
     assert world.left_out == []
-    assert not world.audit.serves("b"), "its watches do not run yet"
+    assert not world.places.serves("b"), "its watches do not run yet"
     world.cache.pipelines.take(a_pipeline("of b", "b"))
     await world.begin("b")
-    assert world.audit.serves("b")
+    assert world.places.serves("b")
     assert world.queue.depth == 1, "its Pipelines are looked at"
 
 
 async def test_a_right_that_is_taken_away_is_noticed_though_the_watches_go_on() -> None:
     world = World(Lists([]), "a", "b")
-    await world.audit.once()
+    await world.resync.once()
     await world.begin("a", "b")
     world.lists.refused = {"b": FORBIDDEN}
 
     place = world.places.of("b")
     assert place
-    await asyncio.wait_for(world.audit.until_left_out(place), 5)
+    await asyncio.wait_for(world.watches.until_left_out(place), 5)
 
     assert world.left_out == ["b"]
-    assert [world.audit.serves(namespace) for namespace in ("a", "b")] == [True, False]
+    assert [world.places.serves(namespace) for namespace in ("a", "b")] == [True, False]
 
 
 async def test_a_watch_that_is_refused_has_its_place_looked_at() -> None:
     world = World(Lists([]))
     await world.begin(None)
     (place,) = world.places.all
-    looking = asyncio.create_task(world.audit.until_left_out(place))
+    looking = asyncio.create_task(world.watches.until_left_out(place))
     world.lists.refused = {None: FORBIDDEN}
 
     world.places.doubt(PODS, FORBIDDEN)
@@ -323,12 +326,12 @@ async def test_a_watch_that_is_refused_has_its_place_looked_at() -> None:
 
 
 async def test_what_may_be_listed_but_not_watched_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REPEATED_SECONDS", 5)
+    monkeypatch.setattr(watches, "_REPEATED_SECONDS", 5)
     world = World(Lists([]))
     await world.begin(None)
     (place,) = world.places.all
     world.places.doubt(PODS, FORBIDDEN)
-    looking = asyncio.create_task(world.audit.until_left_out(place))
+    looking = asyncio.create_task(world.watches.until_left_out(place))
     await asyncio.sleep(0)
     assert not place.doubted.is_set(), "the first refusal is looked into"
 
@@ -345,7 +348,7 @@ async def test_what_may_not_be_watched_is_not_taken_up() -> None:
     world.lists.unwatchable = {"cronjobs"}
     world.lists.meanwhile = lambda: world.lists.unwatchable.clear() if len(world.lists.asked) > 20 else None
 
-    await asyncio.wait_for(world.audit.take_up(place), 5)
+    await asyncio.wait_for(world.watches.take_up(place), 5)
 
     assert len(world.lists.asked) >= 25, "five lists for each try"
 
@@ -357,6 +360,6 @@ async def test_the_history_of_one_namespace_is_read_by_itself() -> None:
     world.lists.ended = {"a": [], "b": ValueError("odd")}
     world.lists.refused = {"c": FORBIDDEN}
 
-    await world.audit.once()
+    await world.resync.once()
 
     assert set(world.cache.history) == {Key("b", "p"), Key("c", "p")}

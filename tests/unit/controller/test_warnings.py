@@ -42,7 +42,7 @@ async def asked() -> AsyncIterator[tuple[NewestWarnings, list[str]]]:
 
     app = web.Application()
     app.router.add_get("/api/v1/namespaces/{name}/events", answer)
-    async with TestServer(app) as server, Client(Configuration(host=str(server.make_url("")))) as client:
+    async with TestServer(app) as server, Client(Configuration(host=str(server.make_url(""))), "test") as client:
         yield NewestWarnings(client), selectors
 
 

@@ -10,14 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from elt_operator.kube import answers
-from elt_operator.kube.answers import (
-    MESSAGE_CHARACTERS,
-    ApiError,
-    Expired,
-    Forbidden,
-    TooLarge,
-    Unreadable,
-)
+from elt_operator.kube.answers import MESSAGE_CHARACTERS
+from elt_operator.kube.errors import ApiError, Expired, Forbidden, TooLarge, Unreadable
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),

@@ -16,10 +16,9 @@ from kubernetes.aio.config import ConfigException
 
 from elt_operator.errors import NotLeading
 from elt_operator.kube import client as client_module
-from elt_operator.kube.client import (
-    LOG_BYTES,
+from elt_operator.kube.client import LOG_BYTES, Client
+from elt_operator.kube.errors import (
     ApiError,
-    Client,
     Conflict,
     Expired,
     Forbidden,
@@ -72,9 +71,9 @@ def a_configuration(host: str) -> Configuration:
 
 
 @asynccontextmanager
-async def asking(answer: Answer) -> AsyncIterator[Client]:
+async def asking(answer: Answer, **hooks: Any) -> AsyncIterator[Client]:
     """Yield a client of a server that gives ``answer`` to everything."""
-    async with serving(answer) as address, Client(a_configuration(address)) as made:
+    async with serving(answer) as address, Client(a_configuration(address), "test", **hooks) as made:
         yield made
 
 
@@ -142,34 +141,33 @@ async def test_a_collection_is_read_page_by_page(client: Client) -> None:
 @pytest.mark.parametrize("pod", ["removed", "unlinked"])
 async def test_what_the_kubelet_says_of_a_lost_log_is_no_log(client: Client, pod: str) -> None:
     with pytest.raises(NotFound):
-        await client.log("default", pod)
+        await client.log("default", pod, "elt")
 
 
 async def test_of_a_long_log_the_end_is_kept(client: Client) -> None:
-    log = await client.log("default", "pod")
+    log = await client.log("default", "pod", "elt")
 
     assert log.endswith("\nlast\n")
     assert "first" not in log
 
 
-async def test_each_request_is_counted_the_one_for_a_log_too(client: Client) -> None:
+async def test_each_request_is_counted_the_one_for_a_log_too() -> None:
     counted: list[tuple[str, int]] = []
-    client.count = lambda verb, code: counted.append((verb, code))
 
-    await client.log("default", "pod-1")
-    with pytest.raises(NotFound):
-        await client.request("PATCH", "/404", {})
+    async with asking(answer, count=lambda verb, code: counted.append((verb, code))) as client:
+        await client.log("default", "pod-1", "elt")
+        with pytest.raises(NotFound):
+            await client.request("PATCH", "/404", {})
 
     assert counted == [("GET", 200), ("PATCH", 404)]
 
 
-async def test_who_does_not_lead_sends_no_write(client: Client) -> None:
-    client.may_write = lambda: False
-
-    with pytest.raises(NotLeading):
-        await client.request("DELETE", "/404")
-    with pytest.raises(NotFound):
-        await client.request("GET", "/404")
+async def test_who_does_not_lead_sends_no_write() -> None:
+    async with asking(answer, may_write=lambda: False) as client:
+        with pytest.raises(NotLeading):
+            await client.request("DELETE", "/404")
+        with pytest.raises(NotFound):
+            await client.request("GET", "/404")
 
 
 # --- paths
@@ -205,9 +203,8 @@ async def test_a_redirect_is_not_followed(code: int, whose: str) -> None:
         async def answer(_request: web.Request) -> web.Response:
             return web.Response(status=code, headers={"Location": f"{other}/login?secret=1"})
 
-        async with asking(answer) as client:
-            counted: list[tuple[str, int]] = []
-            client.count = lambda verb, code: counted.append((verb, code))
+        counted: list[tuple[str, int]] = []
+        async with asking(answer, count=lambda verb, code: counted.append((verb, code))) as client:
             session = client.new_session("kopf")
             with pytest.raises(Redirected, match=f"{code} Redirect: the API server redirects to {other}/login; check"):
                 await (client.request("GET", "/a") if whose == "ours" else session.get(f"{client.server}/a"))
@@ -253,7 +250,7 @@ async def test_a_proxy_of_the_environment_is_used(
     address, passed = proxy
     monkeypatch.setenv("HTTP_PROXY", f"http://user:pass%20word@{address}")
 
-    async with Client(a_configuration("http://api.example.com:6443")) as client:
+    async with Client(a_configuration("http://api.example.com:6443"), "test") as client:
         assert await client.request("GET", "/a%2Fb", limit="1") == {"by": "a proxy"}
         session = client.new_session("kopf")
         async with session.get(f"{client.server}/c"):
@@ -273,7 +270,7 @@ async def test_a_tunnel_through_a_proxy_does_not_show_it_the_token(
     address, passed = proxy
     monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
 
-    async with Client(a_configuration("https://10.96.0.1:443")) as client:
+    async with Client(a_configuration("https://10.96.0.1:443"), "test") as client:
         with pytest.raises(Exception):  # noqa: B017, PT011 - nothing speaks TLS behind it
             await client.request("GET", "/a")
 
@@ -301,7 +298,7 @@ async def test_the_proxy_of_the_kubeconfig_comes_first(
     configuration = a_configuration("http://api.example.com")
     configuration.proxy = f"http://{address}"
 
-    async with Client(configuration).another() as client:
+    async with Client(configuration, "test") as client:
         assert await client.request("GET", "/a") == {"by": "a proxy"}
 
     assert len(passed) == 1
@@ -311,7 +308,7 @@ async def test_a_proxy_that_cannot_be_used_is_said_at_the_start(monkeypatch: pyt
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy")
 
     with pytest.raises(ConfigException, match="the proxy in HTTPS_PROXY cannot be used"):
-        async with Client(a_configuration("https://api.example.com")):
+        async with Client(a_configuration("https://api.example.com"), "test"):
             pass
 
 
@@ -328,7 +325,7 @@ async def test_no_password_of_a_netrc_is_sent(
     for token in ("Bearer token-1", ""):
         configuration = Configuration(host="http://api.example.com")
         configuration.api_key["BearerToken"] = token
-        async with Client(configuration) as client:
+        async with Client(configuration, "test") as client:
             await client.request("GET", "/a")
 
     assert [credentials for _, *credentials in passed] == [["Bearer token-1", ""], ["", ""]]
@@ -529,7 +526,7 @@ async def test_of_a_log_without_end_some_megabytes_are_read(monkeypatch: pytest.
     monkeypatch.setattr(client_module, "LOG_BYTES_READ", 200_000)
 
     async with asking(flowing(b"line\n" * 1000)) as client:
-        log = await client.log("default", "pod")
+        log = await client.log("default", "pod", "elt")
 
     assert len(log) == LOG_BYTES
     assert "\nline\nline\n" in log
@@ -537,17 +534,17 @@ async def test_of_a_log_without_end_some_megabytes_are_read(monkeypatch: pytest.
 
 async def test_of_a_log_that_does_not_end_in_time_is_told_what_came() -> None:
     async with asking(flowing(b"line\n", pieces=1, ends=False)) as client:
-        assert await client.log("default", "pod", 0.3) == "line\n"
+        assert await client.log("default", "pod", "elt", 0.3) == "line\n"
 
 
 async def test_a_log_that_does_not_come_in_time_is_none() -> None:
     async with asking(flowing(b"", pieces=1, ends=False)) as client:
         with pytest.raises(TimeoutError):
-            await client.log("default", "pod", 0.3)
+            await client.log("default", "pod", "elt", 0.3)
 
 
 async def test_a_log_of_random_bytes_is_text() -> None:
     async with asking(always(bytes(range(256)) + b"\xed\xa0\xbd")) as client:
-        log = await client.log("default", "pod")
+        log = await client.log("default", "pod", "elt")
 
     assert log.encode()

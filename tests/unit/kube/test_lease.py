@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import at
-from elt_operator.kube.answers import ApiError, Conflict, NotFound
+from elt_operator.kube.errors import ApiError, Conflict, NotFound
 from elt_operator.kube.lease import Lease
 
 

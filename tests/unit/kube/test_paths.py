@@ -50,9 +50,9 @@ def test_a_value_cannot_change_a_selector(name: str) -> None:
 
 def test_the_paths_of_usual_names_are_as_kubernetes_writes_them() -> None:
     assert paths.PODS.collection() == "/api/v1/pods"
-    assert paths.RUNS.collection("elt") == "/apis/batch/v1/namespaces/elt/jobs"
+    assert paths.BATCH_JOBS.collection("elt") == "/apis/batch/v1/namespaces/elt/jobs"
     assert paths.PODS.object("elt", "a.b-1", "log") == "/api/v1/namespaces/elt/pods/a.b-1/log"
-    assert paths.JOBS.object("elt", "a") == "/apis/elt-operator.io/v1alpha1/namespaces/elt/eltjobs/a"
+    assert Resource("/apis/a.b/v1", "things").object("elt", "a") == "/apis/a.b/v1/namespaces/elt/things/a"
     assert paths.labelled("l", "A_b") == "l=A_b"
     assert paths.named("a.b") == "metadata.name=a.b"
 

@@ -9,18 +9,15 @@ import aiohttp
 import pytest
 
 from builders import KEY
-from elt_operator.controller import sources
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.intake import Intake, Unreadable
-from elt_operator.controller.sources import Source
 from elt_operator.core.situation import Key
 from elt_operator.kube import reflector
-from elt_operator.kube.client import Expired, Forbidden
+from elt_operator.kube.errors import Expired, Forbidden
 from elt_operator.kube.reflector import Patiently, Reflector
 from elt_operator.resources import names
 
 Event = dict[str, Any]
-RUNS = sources.BY_REFLECTORS[2]
 
 
 class Streams:
@@ -31,8 +28,7 @@ class Streams:
         self.asked: list[str] = []
         self.all_read = asyncio.Event()
 
-    async def watch(self, source: Source, version: str) -> AsyncIterator[Event]:
-        assert source is RUNS
+    async def watch(self, version: str) -> AsyncIterator[Event]:
         self.asked.append(version)
         if not self.left:
             self.all_read.set()
@@ -49,11 +45,11 @@ class World:
     def __init__(self, *streams: Sequence[Event | Exception]) -> None:
         self.cache, self.streams = Cache(), Streams(*streams)
         self.woken: list[Key] = []
-        self.refused: list[Source] = []
+        self.refused: list[Exception] = []
         self.unreadable: list[str] = []
         self.lists = 0
 
-    async def _list(self, _source: Source) -> str:
+    async def _list(self) -> str:
         self.lists += 1
         return f"{self.lists}00"
 
@@ -61,7 +57,9 @@ class World:
         monkeypatch.setattr(Patiently, "__iter__", lambda _: iter([0.0] * 9))
         monkeypatch.setattr(reflector, "_BUG_SECONDS", 0)
         intake = Intake(self.cache, self.woken.append, Unreadable(self.unreadable.append).tell)
-        watcher = Reflector(self.streams, intake, RUNS, self._list, lambda source, _error: self.refused.append(source))  # type: ignore[arg-type]  # only its watch is asked
+        watcher = Reflector(
+            "/jobs", self._list, self.streams.watch, lambda event: intake.take_event("jobs", event), self.refused.append
+        )
         task = asyncio.create_task(watcher.run())
         await asyncio.wait_for(self.streams.all_read.wait(), 5)
         task.cancel()
@@ -147,7 +145,7 @@ async def test_a_watch_that_is_refused_says_so_and_goes_on(monkeypatch: pytest.M
 
     await world.run(monkeypatch)
 
-    assert world.refused == [RUNS]
+    assert [str(error) for error in world.refused] == ["403 Forbidden: jobs is forbidden"]
     assert len(world.cache.runs.of(KEY)) == 1
 
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from elt_operator.serving import json_lines as logs
+from elt_operator.serving import json_lines
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def record() -> logging.LogRecord:
 
 
 def test_a_line_as_an_object(record: logging.LogRecord) -> None:
-    told = json.loads(logs._json().format(record))
+    told = json.loads(json_lines._json().format(record))
 
     assert told.pop("time")
     assert told == {
@@ -33,14 +33,6 @@ def test_a_line_as_an_object(record: logging.LogRecord) -> None:
 
 
 def test_a_line_as_text(record: logging.LogRecord) -> None:
-    text = logging.Formatter(logs.TEXT).format(record)
+    text = logging.Formatter(json_lines.TEXT).format(record)
 
     assert text.endswith(" INFO elt_operator.controller.reconciler: Job a/b: ERROR")
-
-
-def test_kopf_tells_an_outage_without_its_traceback(record: logging.LogRecord) -> None:
-    record.name, record.exc_info = "kopf.clients", (ValueError, ValueError("x"), None)
-
-    logs._without_kopfs_tracebacks(record)
-
-    assert record.exc_info is None

@@ -1,0 +1,57 @@
+"""A program as a process: settings, logging, event loop, and what is said when it cannot start."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Literal, NoReturn, Protocol, TypeVar
+
+import uvloop
+from kubernetes.aio.config import ConfigException
+from pydantic import ValidationError
+
+from elt_operator.serving import json_lines
+
+_NOT_SET_UP = 2
+
+
+class LogSettings(Protocol):
+    """The settings that every program has."""
+
+    @property
+    def log_level(self) -> Literal["DEBUG", "INFO", "WARNING", "ERROR"]:
+        """The least severe lines that are logged."""
+
+    @property
+    def log_format(self) -> Literal["json", "text"]:
+        """How they look."""
+
+
+S = TypeVar("S", bound=LogSettings)
+
+
+def start(
+    settings: Callable[[], S],
+    run: Callable[[S], Coroutine[Any, Any, None]],
+    edit: Callable[[logging.LogRecord], bool] = lambda _record: True,
+) -> None:
+    """Run a program until it ends; exits with 2 when it is not set up, saying what is missing.
+
+    ``edit`` may change each line that is logged, or leave it out by answering no.
+    """
+    try:
+        chosen = settings()
+    except ValidationError as error:
+        _exit(f"a setting (ELT_OPERATOR_*) is wrong: {error}")
+    json_lines.configure(chosen.log_level, chosen.log_format, edit)
+    try:
+        with suppress(asyncio.CancelledError):  # told to end before it had begun
+            uvloop.run(run(chosen))
+    except ConfigException as error:
+        _exit(f"no access to a cluster: {error} (set KUBECONFIG, or run it in a pod)")
+
+
+def _exit(words: str) -> NoReturn:
+    print(f"elt-operator: {words}", file=sys.stderr)  # noqa: T201 - there may be no log yet
+    sys.exit(_NOT_SET_UP)
