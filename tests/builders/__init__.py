@@ -1,28 +1,31 @@
 """One-line builders of snapshots and manifests, each over one boring default."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from elt_operator.core.situation import (
+from elt_operator.core.findings import Finding
+from elt_operator.core.model import (
     CronJob,
     Ended,
     Finish,
     Job,
-    Key,
     OtherContainer,
     Pipeline,
+    PipelineKey,
     Pod,
     Run,
-    Situation,
     Slot,
-    Stop,
     Timetable,
 )
+from elt_operator.core.plan import Plan, plan
+from elt_operator.core.questions import Question
+from elt_operator.core.situation import Situation
 from elt_operator.resources.job import JobSpec, JobStatus
 from elt_operator.resources.pipeline import PipelineSpec, PipelineStatus
 from elt_operator.resources.reasons import Reason
 
-KEY = Key("default", "weather")
+KEY = PipelineKey("default", "weather")
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
 
 
@@ -73,9 +76,9 @@ def a_run(
     )
 
 
-def a_stopped_run(reason: Reason = Reason.STOPPED, *, stopped: bool = True, **fields: Any) -> Run:
-    stop = Stop(reason, f"because of {reason}")
-    return a_run(stop=stop, stopped=stopped, **fields)
+def a_stopped_run(reason: Reason = Reason.STOPPED, *, no_more_pods: bool = True, **fields: Any) -> Run:
+    stop = Finding(reason, f"because of {reason}")
+    return a_run(stop=stop, no_more_pods=no_more_pods, **fields)
 
 
 def succeeded() -> Finish:
@@ -150,3 +153,21 @@ def a_situation(*jobs: Job, now: float = 30, pipeline: Pipeline | None = None, *
         jobs=jobs,
         **known,
     )
+
+
+def decided(situation: Situation) -> Plan:
+    """Return the plan once its questions are answered, each with nothing new."""
+    return _decided(situation)[0]
+
+
+def asked(situation: Situation) -> set[Question]:
+    """Return the questions that the plan asks on its way, where each is answered with nothing new."""
+    return _decided(situation)[1]
+
+
+def _decided(situation: Situation) -> tuple[Plan, set[Question]]:
+    questions = set[Question]()
+    while (wanted := plan(situation)).questions:
+        questions.update(wanted.questions)
+        situation = replace(situation, asked={*situation.asked, *questions})
+    return wanted, questions

@@ -15,9 +15,10 @@ from builders import (
     failed,
     succeeded,
 )
-from elt_operator.core import admission, outcome, status
+from elt_operator.core import outcome, status
+from elt_operator.core.findings import Finding
+from elt_operator.core.model import Job, Pipeline, Pod, Run
 from elt_operator.core.outcome import Evidence
-from elt_operator.core.situation import Job, Pipeline, Pod, Run
 from elt_operator.resources import crd
 from elt_operator.resources.job import JobStatus
 from elt_operator.resources.reasons import Reason
@@ -50,19 +51,19 @@ def _ended(run: Run, pod: Pod | None = None) -> JobStatus:
     pods = [pod] if pod else []
     job = a_job("weather-1")
     situation = a_situation(job, runs=[run], pods=pods, now=21)
-    return status.ended(situation, job, run, outcome.outcome(Evidence(run, pods)))
+    return status.ended(situation, job, run, outcome.outcome_of(Evidence(run, pods)))
 
 
 def _running() -> JobStatus:
     job, run = a_job("weather-1"), a_run(job="weather-1")
     situation = a_situation(job, runs=[run], pods=[a_pod()])
-    return status.running(situation, job, run, Reason.RUNNING, f"Batch Job {run.name} is running this Job.")
+    return status.running(situation, job, run, Finding(Reason.RUNNING, f"Batch Job {run.name} is running this Job."))
 
 
 def jobs() -> dict[str, State]:
     """Return a Job in each state by the state's name."""
-    queued = status.queued(a_job("weather-1"), Reason.PIPELINE_BUSY, "Job weather-0 is active.", at(1))
-    refusal = admission.Refusal(Reason.INVALID_CONFIGURATION, "spec.properties overrides target.host.")
+    queued = status.queued(a_job("weather-1"), Finding(Reason.PIPELINE_BUSY, "Job weather-0 is active."), at(1))
+    refusal = Finding(Reason.INVALID_CONFIGURATION, "spec.properties overrides target.host.")
     complete = _ended(a_run(job="weather-1", finish=succeeded()), a_pod(ended=an_end(0)))
     error = _ended(a_run(job="weather-1", finish=failed()), a_pod(ended=an_end(1, message="source went away")))
     stopped = _ended(a_stopped_run(job="weather-1"), a_pod(ended=an_end(143)))
@@ -94,7 +95,7 @@ def _unseen_pipeline() -> State:
 def _pipeline_after(job: State) -> State:
     """Return a Pipeline whose last Job ended as ``job``."""
     ended = a_job("weather-1", status=JobStatus.model_validate(job["status"]))
-    return _pipeline(runs=[a_run(job="weather-1", finish=failed())], live_jobs={ended.uid: ended})
+    return _pipeline(runs=[a_run(job="weather-1", finish=failed())], former_jobs={ended.uid: ended})
 
 
 def pipelines() -> dict[str, State]:

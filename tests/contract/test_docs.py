@@ -68,7 +68,7 @@ def rule_messages(schema: Any) -> Iterator[str]:
 
 REFUSALS = [
     words
-    for row in (ROOT / "docs" / "pipeline.md").read_text().partition("## When it is refused")[2].splitlines()
+    for row in (ROOT / "docs" / "pipeline.md").read_text().partition("## When it is rejected")[2].splitlines()
     if (words := re.search(r"(?:Invalid value|Forbidden): (?P<words>[^-].*?) ?`+ \|$", row))
 ]
 

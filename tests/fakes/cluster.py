@@ -12,7 +12,8 @@ from typing import Any
 from builders import KEY, at
 from elt_operator.core import render
 from elt_operator.core.events import Event
-from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Run, Slot, Stop
+from elt_operator.core.findings import Finding
+from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, Run, Slot
 from elt_operator.errors import Refused, Stale
 from elt_operator.resources import names
 
@@ -199,11 +200,11 @@ class FakeCluster:
 
         return self._write(act)
 
-    async def create_job(self, key: Key, manifest: Body) -> Body:
+    async def create_job(self, key: PipelineKey, manifest: Body) -> Body:
         assert key == KEY
         return self._created("jobs", manifest)
 
-    async def create_cron_job(self, key: Key, manifest: Body) -> Body:
+    async def create_cron_job(self, key: PipelineKey, manifest: Body) -> Body:
         assert key == KEY
         return self._created("cron_jobs", _merged({}, manifest))
 
@@ -219,14 +220,14 @@ class FakeCluster:
     async def delete_cron_job(self, cron_job: CronJob) -> None:
         self._removed("cron_jobs", cron_job.key.pipeline, cron_job.uid)
 
-    async def cron_job(self, key: Key) -> Body | None:
+    async def cron_job(self, key: PipelineKey) -> Body | None:
         assert key == KEY
         return self.get("cron_jobs", key.pipeline)
 
     async def delete_slot(self, slot: Slot) -> None:
         self._removed("slots", slot.name, slot.uid)
 
-    async def create_run(self, key: Key, manifest: Body) -> Body:
+    async def create_run(self, key: PipelineKey, manifest: Body) -> Body:
         def act() -> Body:
             name = manifest["metadata"]["name"]
             if self.quota_full:
@@ -252,14 +253,14 @@ class FakeCluster:
 
         return self._write(act)
 
-    async def stop_run(self, run: Run, stop: Stop) -> Body:
+    async def stop_run(self, run: Run, why: Finding) -> Body:
         def act() -> Body:
             body = self.objects.get(("runs", run.name))
             if body is None or body["metadata"]["uid"] != run.uid:
                 raise Stale(f"run {run.name} is gone")
             if run.resource_version not in {"", body["metadata"]["resourceVersion"]}:
                 raise Stale(f"run {run.name}: the object has been modified")
-            words = {names.STOP_REASON_ANNOTATION: stop.reason.value, names.STOP_MESSAGE_ANNOTATION: stop.message}
+            words = {names.STOP_REASON_ANNOTATION: why.reason.value, names.STOP_MESSAGE_ANNOTATION: why.message}
             metadata = _merged(body["metadata"], {"annotations": words})
             return self.store("runs", {**body, "metadata": metadata, "spec": {**body["spec"], **render.end_of(run)}})
 
@@ -277,7 +278,7 @@ class FakeCluster:
     async def delete_run(self, run: Run) -> None:
         self._removed("runs", run.name, run.uid)
 
-    async def delete_job(self, job: FinishedJob) -> None:
+    async def delete_job(self, job: EndedJob) -> None:
         self._removed("jobs", job.name, job.uid)
 
     async def post_event(self, about: Job | Pipeline, event: Event, now: datetime) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from e2e.endings import ENDINGS, Ending
 from elt_operator.controller import snapshots
-from elt_operator.core.outcome import Evidence, is_over, outcome
-from elt_operator.core.situation import Pod, PodLog, Run
+from elt_operator.core.model import Pod, PodLog, Run
+from elt_operator.core.outcome import Evidence, is_over, outcome_of
 
 RECORDED = Path(__file__).parent / "recorded"
 WITH_RUN = [ending for ending in ENDINGS.values() if ending.pods and ending.name != "Forbid"]
@@ -37,15 +37,15 @@ def evidence(ending: Ending) -> Evidence:
 def test_a_recorded_run_ends_as(ending: Ending) -> None:
     recorded = evidence(ending)
 
-    result = outcome(recorded)
+    result = outcome_of(recorded)
 
     assert is_over(recorded.run, recorded.pods)
-    assert (result.verdict.phase, result.verdict.reason, result.exit_code) == (
+    assert (result.ending.reason.phase, result.ending.reason, result.exit_code) == (
         ending.phase,
         ending.reason,
         ending.exit_code,
     )
-    assert ending.words in result.verdict.message
+    assert ending.words in result.ending.message
     if ending.attempts is not None:
         assert [(attempt.reason, attempt.exit_code) for attempt in result.attempts] == list(ending.attempts)
 

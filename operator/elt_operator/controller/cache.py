@@ -1,13 +1,13 @@
 """The cache: snapshots of what the watches last told, by Pipeline. It may make us look; it never proves an absence."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from elt_operator.controller import snapshots
 from elt_operator.core.faults import Fault
-from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Pod, PodLog, Refusal, Run, Slot
+from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, Pod, PodLog, Refusal, Run, Slot
 from elt_operator.kube import foreign
 from elt_operator.kube.foreign import Body
 from elt_operator.resources import names
@@ -24,8 +24,8 @@ class Snapshot(Protocol):
     """What all snapshots have."""
 
     @property
-    def key(self) -> Key:
-        """The Pipeline that it belongs to."""
+    def key(self) -> PipelineKey:
+        """The Pipeline that it belongs to, or is named after."""
 
     @property
     def uid(self) -> str:
@@ -55,38 +55,44 @@ def _version(body: Body) -> int:
 
 
 class Store(Generic[S]):
-    """The snapshots of one kind, by the Pipeline they belong to and their UID."""
+    """The snapshots of one kind, by their UID and by each Pipeline that they concern."""
 
-    def __init__(self, read: Callable[[Body], S | None], unreadable: Unreadable = ignored) -> None:
+    def __init__(
+        self,
+        read: Callable[[Body], S | None],
+        unreadable: Unreadable = ignored,
+        concerned: Callable[[S], Collection[PipelineKey]] = lambda snapshot: (snapshot.key,),
+    ) -> None:
+        """``concerned`` names the Pipelines that have to be looked at when a snapshot changes, and that see it."""
         self._read = read
         self._unreadable = unreadable
-        self._by_key: dict[Key, dict[str, S]] = {}
-        self._keys: dict[str, Key] = {}
+        self._concerned = concerned
+        self._by_key: dict[PipelineKey, dict[str, S]] = {}
+        self._keys: dict[str, frozenset[PipelineKey]] = {}
         self._versions: dict[str, int] = {}
         self._namespaces: dict[str, str] = {}
         self._tombstones: dict[str, int] = {}
         """Of what is gone, the version up to which everything that is said of it is older than its end."""
 
-    def of(self, key: Key) -> list[S]:
-        """Return what belongs to the Pipeline ``key``."""
+    def of(self, key: PipelineKey) -> list[S]:
+        """Return what concerns the Pipeline ``key``."""
         return list(self._by_key.get(key, {}).values())
 
     def get(self, uid: str) -> S | None:
         """Return what is known of the object ``uid``."""
-        key = self._keys.get(uid)
-        return self._by_key[key].get(uid) if key else None
+        return next((self._by_key[key][uid] for key in self._keys.get(uid, ())), None)
 
     def all(self) -> Iterator[S]:
         """Yield everything."""
-        for of_key in self._by_key.values():
-            yield from of_key.values()
+        for uid, keys in self._keys.items():
+            yield self._by_key[next(iter(keys))][uid]
 
-    def keys(self) -> set[Key]:
-        """Return the Pipelines that anything here belongs to."""
+    def keys(self) -> set[PipelineKey]:
+        """Return the Pipelines that anything here concerns."""
         return set(self._by_key)
 
-    def take(self, body: Body) -> Key | None:
-        """Remember ``body`` unless it, or something newer, is known; return the Pipeline for which it is news, if any.
+    def take(self, body: Body) -> frozenset[PipelineKey]:
+        """Remember ``body`` unless it, or something newer, is known; return the Pipelines for which it is news.
 
         What we wrote ourselves comes back as an event, and most of what happens to a pod changes nothing that decisions
         look at: neither is news. A body that cannot be read is skipped, and what was known before stays.
@@ -94,30 +100,35 @@ class Store(Generic[S]):
         whose, version = foreign.identity(body), _version(body)
         if whose is None:
             self._unreadable(body, "it does not say what it is")
-            return None
+            return frozenset()
         uid = whose.uid
         if version and version <= max(self._versions.get(uid, 0), self._tombstones.get(uid, 0)):
-            return None
+            return frozenset()
         try:
             snapshot = self._read(body)
         except Exception as error:  # noqa: BLE001 - one object that cannot be read must not hide the others
             self._unreadable(body, type(error).__name__)
-            return None
+            return frozenset()
         # The version is kept for what is not, too: else an older event that comes late would bring it back.
         self._versions[uid] = version
         self._namespaces[uid] = whose.namespace
         self._tombstones.pop(uid, None)
-        dropped = self._drop(uid) if snapshot is None or self._keys.get(uid, snapshot.key) != snapshot.key else None
-        if snapshot is None:
-            return dropped
-        of_key = self._by_key.setdefault(snapshot.key, {})
-        known = of_key.get(uid)
-        of_key[uid] = snapshot
-        self._keys[uid] = snapshot.key
-        return None if known == snapshot else snapshot.key
+        keys = frozenset(self._concerned(snapshot)) if snapshot else frozenset()
+        if snapshot and keys == self._keys.get(uid) and self.get(uid) == snapshot:
+            self._put(uid, keys, snapshot)  # it may differ in what is no news, its version for example
+            return frozenset()
+        before = self._drop(uid)
+        if snapshot:
+            self._put(uid, keys, snapshot)
+        return before | keys
 
-    def forget(self, uid: str, version: int = 0) -> Key | None:
-        """Forget the object ``uid``, which was gone at ``version``; return the Pipeline that it belonged to, if known.
+    def _put(self, uid: str, keys: frozenset[PipelineKey], snapshot: S) -> None:
+        self._keys[uid] = keys
+        for key in keys:
+            self._by_key.setdefault(key, {})[uid] = snapshot
+
+    def forget(self, uid: str, version: int = 0) -> frozenset[PipelineKey]:
+        """Forget the object ``uid``, which was gone at ``version``; return the Pipelines that it concerned.
 
         An answer or an event that comes late does not bring it back.
         """
@@ -127,23 +138,21 @@ class Store(Generic[S]):
         self._namespaces.pop(uid, None)
         return self._drop(uid)
 
-    def _drop(self, uid: str) -> Key | None:
-        key = self._keys.pop(uid, None)
-        if key is None:
-            return None
-        of_key = self._by_key[key]
-        del of_key[uid]
-        if not of_key:
-            del self._by_key[key]
-        return key
+    def _drop(self, uid: str) -> frozenset[PipelineKey]:
+        keys = self._keys.pop(uid, frozenset())
+        for key in keys:
+            del self._by_key[key][uid]
+            if not self._by_key[key]:
+                del self._by_key[key]
+        return keys
 
-    def take_event(self, event: Body) -> Key | None:
-        """Remember what a watch event says; return the Pipeline that it is about, if any."""
+    def take_event(self, event: Body) -> frozenset[PipelineKey]:
+        """Remember what a watch event says; return the Pipelines that it is about."""
         body = foreign.part(event, "object")
         if event.get("type") != "DELETED":
             return self.take(body)
         whose = foreign.identity(body)
-        return self.forget(whose.uid, _version(body)) if whose else None
+        return self.forget(whose.uid, _version(body)) if whose else frozenset()
 
     def uids(self, namespace: str | None) -> set[str]:
         """Return the UIDs of all that is known in ``namespace``; ``None``: in all of them."""
@@ -154,23 +163,23 @@ class Departed(Generic[S]):
     """What objects were when they were deleted, by the Pipeline they belonged to."""
 
     def __init__(self) -> None:
-        self._by_key: dict[Key, list[S]] = {}
+        self._by_key: dict[PipelineKey, list[S]] = {}
 
     def add(self, snapshot: S) -> None:
         """Remember ``snapshot``."""
         self._by_key.setdefault(snapshot.key, []).append(snapshot)
 
-    def of(self, key: Key) -> list[S]:
+    def of(self, key: PipelineKey) -> list[S]:
         """Return what belonged to the Pipeline ``key``."""
         return list(self._by_key.get(key, []))
 
-    def keep(self, key: Key, wanted: Callable[[S], bool]) -> None:
+    def keep(self, key: PipelineKey, wanted: Callable[[S], bool]) -> None:
         """Forget all that belonged to ``key`` but what is ``wanted``."""
         kept = [snapshot for snapshot in self._by_key.pop(key, []) if wanted(snapshot)]
         if kept:
             self._by_key[key] = kept
 
-    def keep_only(self, keys: set[Key]) -> None:
+    def keep_only(self, keys: set[PipelineKey]) -> None:
         """Forget what belonged to any other Pipeline."""
         self._by_key = {key: snapshots for key, snapshots in self._by_key.items() if key in keys}
 
@@ -189,31 +198,31 @@ class Cache:
         self.cron_jobs: Store[CronJob] = Store(snapshots.cron_job, told("cronjobs"))
         """All of them: one that is not ours may have a name that we need."""
         self.slots: Store[Slot] = Store(snapshots.slot, told("jobs"))
-        self.slot_jobs: dict[Key, dict[str, bool]] = {}
-        """By the slot's UID, whether a Job of its name was made for it, or for something else."""
+        self.caused_jobs: dict[PipelineKey, dict[str, bool]] = {}
+        """By the UID of a cause, a slot for example, whether the Job of its name was made for it, or for another."""
         self.departed_runs: Departed[Run] = Departed()
         """What runs were when they were deleted, for as long as their Job has not told its end."""
         self.departed_pods: Departed[Pod] = Departed()
         """The same of pods."""
-        self.left_runs: dict[Key, tuple[Run, ...]] = {}
+        self.left_runs: dict[PipelineKey, tuple[Run, ...]] = {}
         """The run of each Pipeline that was deleted last, under way and without its Job, until a newer one is there."""
         self.pods_over: set[str] = set()
         """UIDs of the runs of which a live read has said that no pod is at work, and that will have none any more."""
-        self.last_words: dict[Key, dict[str, PodLog]] = {}
+        self.last_words: dict[PipelineKey, dict[str, PodLog]] = {}
         """Ends of logs as they were read last, by the pod's UID; kept as long."""
-        self.history: dict[Key, dict[str, FinishedJob]] = {}
+        self.history: dict[PipelineKey, dict[str, EndedJob]] = {}
         """Ended Jobs that the operator made itself, by UID, as of the last resync."""
-        self.pipelines_missed: dict[Key, datetime] = {}
+        self.pipelines_missed: dict[PipelineKey, datetime] = {}
         """When we first looked for a Pipeline that is not there."""
         self.refusals: dict[str, Refusal] = {}
         """What the API server refused lately, by the UID of what was to be made, or of what it was to be made for."""
-        self.taken_numbers: dict[Key, set[int]] = {}
+        self.taken_numbers: dict[PipelineKey, set[int]] = {}
         """Numbers of runs whose name belongs to a stranger."""
         self.faults: dict[str, Fault] = {}
         """What keeps going wrong, by the UID of the Job or Pipeline on which it does."""
         self.pods_told_to_end: set[str] = set()
         """UIDs of pods that we had ended."""
-        self.last_ended: dict[Key, Job] = {}
+        self.last_ended: dict[PipelineKey, Job] = {}
         """The Job of each Pipeline that we saw end last."""
 
     def stores(self, plural: str) -> Sequence[Store[Any]]:
@@ -227,17 +236,17 @@ class Cache:
         }
         return by_plural[plural]
 
-    def take_event(self, plural: str, event: Body) -> set[Key]:
+    def take_event(self, plural: str, event: Body) -> set[PipelineKey]:
         """Remember what a watch says of an object, also what it was when it went; return whom it is about."""
         if event.get("type") == "DELETED":
             self._remember_departed(plural, foreign.part(event, "object"))
-        return {key for store in self.stores(plural) if (key := store.take_event(event))}
+        return set().union(*(store.take_event(event) for store in self.stores(plural)))
 
-    def forget(self, plural: str, uid: str, version: int = 0) -> set[Key]:
+    def forget(self, plural: str, uid: str, version: int = 0) -> set[PipelineKey]:
         """Forget an object that was gone at ``version``, and of which nobody says what it was; return whose it was."""
         if plural == "jobs" and (run := self.runs.get(uid)):
             self._keep_left(run.key, [replace(run, gone=True)])
-        return {key for store in self.stores(plural) if (key := store.forget(uid, version))}
+        return set().union(*(store.forget(uid, version) for store in self.stores(plural)))
 
     def _remember_departed(self, plural: str, body: Body) -> None:
         """Remember what an object was at last; as it was known before, where its label was taken away with it."""
@@ -251,8 +260,12 @@ class Cache:
             last_pod = snapshots.pod(body, pod.key) or pod
             self.departed_pods.add(replace(last_pod, gone=True))
 
-    def tidy(self, key: Key) -> None:
-        """Drop what was kept for Jobs that have ended since, and for slots that are gone."""
+    def tidy(self, key: PipelineKey, now: datetime) -> None:
+        """Drop what was kept for Jobs that have ended since, and for slots that are gone; note a missing Pipeline."""
+        if self.pipelines.of(key):
+            self.pipelines_missed.pop(key, None)
+        elif self.jobs.of(key):
+            self.pipelines_missed.setdefault(key, now)
         active = {job.uid for job in self.jobs.of(key)}
         at_work = {run.uid for run in (*self.departed_runs.of(key), *self.runs.of(key)) if run.job_uid in active}
         self._keep_left(key, [run for run in self.departed_runs.of(key) if run.uid not in at_work])
@@ -260,14 +273,14 @@ class Cache:
         self.departed_pods.keep(key, lambda pod: pod.run_uid in at_work)
         pods = {pod.uid for pod in (*self.departed_pods.of(key), *self.pods.of(key)) if pod.run_uid in at_work}
         slots = {slot.uid for slot in self.slots.of(key)}
-        slot_jobs = {uid: ours for uid, ours in self.slot_jobs.pop(key, {}).items() if uid in slots}
-        if slot_jobs:
-            self.slot_jobs[key] = slot_jobs
+        caused_jobs = {uid: ours for uid, ours in self.caused_jobs.pop(key, {}).items() if uid in slots}
+        if caused_jobs:
+            self.caused_jobs[key] = caused_jobs
         logs = {uid: log for uid, log in self.last_words.pop(key, {}).items() if uid in pods}
         if logs:
             self.last_words[key] = logs
 
-    def _keep_left(self, key: Key, departed: Sequence[Run]) -> None:
+    def _keep_left(self, key: PipelineKey, departed: Sequence[Run]) -> None:
         """Keep the newest of the runs that went without a Job that waits for it, as long as its pods are in doubt."""
         left = [run for run in (*self.left_runs.pop(key, ()), *departed) if not run.finish]
         newest = max(left, key=lambda run: run.created, default=None)
@@ -275,7 +288,7 @@ class Cache:
         if newest and doubted and not any(run.created > newest.created for run in self.runs.of(key)):
             self.left_runs[key] = (newest,)
 
-    def forget_passing_faults(self, key: Key) -> None:
+    def forget_passing_faults(self, key: PipelineKey) -> None:
         """Forget what went wrong with objects of ``key`` less often than it takes to go by plainer facts."""
         found = {known.uid for store in (self.jobs, self.pipelines) for known in store.of(key)} if self.faults else ()
         for uid in found:
@@ -285,9 +298,14 @@ class Cache:
     def forget_gone(self) -> None:
         """Drop what was kept for Pipelines, Jobs and slots that are not there any more."""
         keys = self.all_keys()
-        tables: tuple[dict[Key, Any], ...] = (
-            self.slot_jobs, self.last_words, self.pipelines_missed, self.taken_numbers, self.last_ended, self.left_runs,
-        )  # fmt: skip
+        tables: tuple[dict[PipelineKey, Any], ...] = (
+            self.caused_jobs,
+            self.last_words,
+            self.pipelines_missed,
+            self.taken_numbers,
+            self.last_ended,
+            self.left_runs,
+        )
         for table in tables:
             for key in table.keys() - keys:
                 del table[key]
@@ -301,7 +319,7 @@ class Cache:
         self.pods_over &= {run.uid for run in self.runs.all()} | left
         self.pods_told_to_end.clear()  # the same: one that has been told to end says so itself
 
-    def all_keys(self) -> set[Key]:
+    def all_keys(self) -> set[PipelineKey]:
         """Return all Pipelines that anything is known of."""
         stores: list[Store[Any]] = [self.pipelines, self.jobs, self.slots, self.runs, self.pods]
         return set(self.history).union(*(store.keys() for store in stores))

@@ -14,7 +14,8 @@ from elt_operator.controller.sources import Source
 from elt_operator.controller.warnings import NewestWarnings
 from elt_operator.core import render
 from elt_operator.core.events import Event
-from elt_operator.core.situation import CronJob, FinishedJob, Job, Key, Pipeline, Run, Slot, Stop
+from elt_operator.core.findings import Finding
+from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, Run, Slot
 from elt_operator.errors import NotLeading, Refused, Stale
 from elt_operator.kube import foreign, paths
 from elt_operator.kube.answers import Page, printable
@@ -41,13 +42,13 @@ _LARGEST_COUNT: Final = 2**31 - 1
 class Cluster(Protocol):
     """Reads and writes of one reconciliation."""
 
-    async def create_run(self, key: Key, manifest: Json) -> Body:
+    async def create_run(self, key: PipelineKey, manifest: Json) -> Body:
         """Create a batch Job.
 
         ``Refused``: quota, admission or a limit of size said no. ``Stale``: the name is taken, or the namespace gone.
         """
 
-    async def stop_run(self, run: Run, stop: Stop) -> Body:
+    async def stop_run(self, run: Run, why: Finding) -> Body:
         """Have a batch Job end, for good, and write down why.
 
         ``Refused``: admission said no. ``Stale``: it is gone, another one has its name, or it has changed.
@@ -59,10 +60,10 @@ class Cluster(Protocol):
         ``Refused``: admission said no.
         """
 
-    async def delete_job(self, job: FinishedJob) -> None:
+    async def delete_job(self, job: EndedJob) -> None:
         """Delete a Job; one that is gone, or another one by now, is left as it is. ``Refused``: admission said no."""
 
-    async def create_job(self, key: Key, manifest: Json) -> Body:
+    async def create_job(self, key: PipelineKey, manifest: Json) -> Body:
         """Create a Job.
 
         ``Refused``: quota, admission or a limit of size said no. ``Stale``: the name is taken, or the namespace gone.
@@ -71,7 +72,7 @@ class Cluster(Protocol):
     async def delete_slot(self, slot: Slot) -> None:
         """Delete a slot; one that is gone, or another one by now, is left as it is. ``Refused``: admission said no."""
 
-    async def create_cron_job(self, key: Key, manifest: Json) -> Body:
+    async def create_cron_job(self, key: PipelineKey, manifest: Json) -> Body:
         """Create a CronJob.
 
         ``Refused``: quota, admission or a limit of size said no. ``Stale``: the name is taken, or the namespace gone.
@@ -86,7 +87,7 @@ class Cluster(Protocol):
     async def delete_cron_job(self, cron_job: CronJob) -> None:
         """Delete a CronJob and its slots; one that is gone, or another one by now, is left as it is."""
 
-    async def cron_job(self, key: Key) -> Body | None:
+    async def cron_job(self, key: PipelineKey) -> Body | None:
         """Return the CronJob of a Pipeline's name; ``None``: there is none."""
 
     async def post_event(self, about: Job | Pipeline, event: Event, now: datetime) -> None:
@@ -141,19 +142,19 @@ class LiveCluster:
         """Return the cluster that ``client`` is connected to."""
         return cls(client, NewestWarnings(client))
 
-    async def create_run(self, key: Key, manifest: Json) -> Body:
+    async def create_run(self, key: PipelineKey, manifest: Json) -> Body:
         """See ``Cluster``."""
         return await self._create(paths.BATCH_JOBS, key, manifest)
 
-    async def create_job(self, key: Key, manifest: Json) -> Body:
+    async def create_job(self, key: PipelineKey, manifest: Json) -> Body:
         """See ``Cluster``."""
         return await self._create(sources.JOBS, key, manifest)
 
-    async def create_cron_job(self, key: Key, manifest: Json) -> Body:
+    async def create_cron_job(self, key: PipelineKey, manifest: Json) -> Body:
         """See ``Cluster``."""
         return await self._create(paths.CRON_JOBS, key, manifest)
 
-    async def _create(self, resource: Resource, key: Key, manifest: Json) -> Body:
+    async def _create(self, resource: Resource, key: PipelineKey, manifest: Json) -> Body:
         with _in_our_words(Forbidden, Invalid):
             return await self.client.request("POST", resource.collection(key.namespace), manifest)
 
@@ -171,7 +172,7 @@ class LiveCluster:
         """See ``Cluster``."""
         await self._delete(paths.CRON_JOBS, cron_job.key.namespace, cron_job.key.pipeline, cron_job.uid)
 
-    async def cron_job(self, key: Key) -> Body | None:
+    async def cron_job(self, key: PipelineKey) -> Body | None:
         """See ``Cluster``."""
         return await self._get(paths.CRON_JOBS, key.namespace, key.pipeline)
 
@@ -193,9 +194,9 @@ class LiveCluster:
         with _in_our_words(Invalid):
             return await self._patch(resource.object(namespace, name, "status"), body)
 
-    async def stop_run(self, run: Run, stop: Stop) -> Body:
+    async def stop_run(self, run: Run, why: Finding) -> Body:
         """See ``Cluster``."""
-        annotations = {names.STOP_REASON_ANNOTATION: stop.reason, names.STOP_MESSAGE_ANNOTATION: stop.message}
+        annotations = {names.STOP_REASON_ANNOTATION: why.reason, names.STOP_MESSAGE_ANNOTATION: why.message}
         # How it is ended depends on what it is now: Kueue may be about to start it, or to suspend it.
         whose = {"uid": run.uid, "resourceVersion": run.resource_version or None}
         body = {"metadata": {**whose, "annotations": annotations}, "spec": render.end_of(run)}
@@ -206,7 +207,7 @@ class LiveCluster:
         """See ``Cluster``."""
         await self._delete(paths.BATCH_JOBS, run.key.namespace, run.name, run.uid)
 
-    async def delete_job(self, job: FinishedJob) -> None:
+    async def delete_job(self, job: EndedJob) -> None:
         """See ``Cluster``."""
         await self._delete(sources.JOBS, job.key.namespace, job.name, job.uid)
 
@@ -307,7 +308,7 @@ class LiveCluster:
         """See ``Cluster``."""
         return await self.warnings.about(namespace, uid)
 
-    async def finished(self, namespace: str | None) -> AsyncIterator[FinishedJob]:
+    async def finished(self, namespace: str | None) -> AsyncIterator[EndedJob]:
         """Yield the Jobs that have ended and that the operator made itself; only their metadata is read."""
         path = sources.JOBS.collection(namespace)
         label = f"{names.MANAGED_BY_LABEL}={names.MANAGER}"
@@ -315,7 +316,7 @@ class LiveCluster:
             async for body in self.client.objects(
                 path, metadata_only=True, fieldSelector=selector, labelSelector=label
             ):
-                if job := snapshots.finished_job(body, succeeded=succeeded):
+                if job := snapshots.ended_job(body, succeeded=succeeded):
                     yield job
 
     def pages(self, source: Source) -> AsyncIterator[Page]:

@@ -1,4 +1,4 @@
-"""Gathering: all that a plan may see, from the cache, and live where the cache is no proof."""
+"""Gathering: all that a plan may see, from the cache, and live where the cache is no proof and the plan asks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,8 @@ from datetime import datetime
 from elt_operator.controller import snapshots
 from elt_operator.controller.cache import Cache, S, version_of
 from elt_operator.controller.cluster import Cluster
-from elt_operator.core import questions
+from elt_operator.core.model import PipelineKey, Pod, PodLog, Run
+from elt_operator.core.plan import Plan, plan
 from elt_operator.core.questions import (
     LiveJob,
     LivePods,
@@ -19,7 +20,7 @@ from elt_operator.core.questions import (
     StillWaits,
     WarningsAbout,
 )
-from elt_operator.core.situation import Job, Key, Limits, Pod, PodLog, Run, Situation, Warnings
+from elt_operator.core.situation import Limits, Situation
 from elt_operator.kube import foreign
 from elt_operator.kube.foreign import Body
 
@@ -27,13 +28,10 @@ _ROUNDS = 10
 """An answer may open a question, a few times at most; more would be a rule that asks in circles."""
 
 
-def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situation:
-    """Return what is known without asking."""
-    cache.tidy(key)
+def from_cache(cache: Cache, key: PipelineKey, now: datetime, limits: Limits) -> Situation:
+    """Return what is known without asking; changes nothing."""
     # Of one that was deleted and made anew, a late answer may have brought both.
     pipeline = max(cache.pipelines.of(key), key=lambda found: version_of(found.resource_version), default=None)
-    if pipeline:
-        cache.pipelines_missed.pop(key, None)
     known = sorted(cache.jobs.of(key), key=lambda job: (job.created, job.name))
     watched = [*([pipeline.uid] if pipeline else []), *(job.uid for job in known)]
     faults = {uid: fault for uid in watched if (fault := cache.faults.get(uid))}
@@ -47,7 +45,7 @@ def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situati
         now=now,
         limits=limits,
         pipeline=pipeline,
-        pipeline_missed=cache.pipelines_missed.setdefault(key, now) if jobs and not pipeline else None,
+        pipeline_missed=cache.pipelines_missed.get(key, now) if jobs and not pipeline else None,
         jobs=jobs,
         runs=_with_departed(cache.departed_runs.of(key), cache.runs.of(key)),
         left_runs=left,
@@ -56,13 +54,14 @@ def from_cache(cache: Cache, key: Key, now: datetime, limits: Limits) -> Situati
         history=list(cache.history.get(key, {}).values()),
         cron_job=min(cache.cron_jobs.of(key), key=lambda found: found.deleting, default=None),
         slots=slots,
-        slot_jobs=dict(cache.slot_jobs.get(key, {})),
+        caused_jobs=dict(cache.caused_jobs.get(key, {})),
         taken_numbers=frozenset(cache.taken_numbers.get(key, ())),
         refusals={uid: refusal for uid in refusable if (refusal := cache.refusals.get(uid))},
         faults=faults,
         pods_told_to_end=frozenset(cache.pods_told_to_end),
         last_words=dict(cache.last_words.get(key, {})),
-        live_jobs={ended.uid: ended} if ended else {},
+        asked={LiveJob(ended.name, ended.uid)} if ended else frozenset(),
+        former_jobs={ended.uid: ended} if ended else {},
     )
 
 
@@ -81,14 +80,14 @@ async def _live_run(cluster: Cluster, situation: Situation, name: str) -> Situat
     if found and found.uid not in watched:
         found = replace(found, unwatched=body is not None and snapshots.run(body) is None)
         runs = [found, *(run for run in runs if run.uid != found.uid)]
-    return replace(situation, runs=runs, live_runs={**situation.live_runs, name: found})
+    return replace(situation, runs=runs)
 
 
-async def _live_pods(cluster: Cluster, situation: Situation, run: Run) -> Situation:
-    bodies = await cluster.pods_of_run(situation.key.namespace, run.name)
+async def _live_pods(cluster: Cluster, situation: Situation, run_name: str) -> Situation:
+    bodies = await cluster.pods_of_run(situation.key.namespace, run_name)
     found = {pod.uid: _live_pod(body, pod) for body in bodies if (pod := snapshots.pod(body, situation.key))}
     others = [pod for pod in situation.pods if pod.uid not in found]
-    return replace(situation, pods=[*others, *found.values()], live_pods=situation.live_pods | {run.uid})
+    return replace(situation, pods=[*others, *found.values()])
 
 
 def _live_pod(body: Body, pod: Pod) -> Pod:
@@ -96,86 +95,91 @@ def _live_pod(body: Body, pod: Pod) -> Pod:
     return replace(pod, unwatched=snapshots.pod(body) is None)
 
 
-async def _still_there(cluster: Cluster, situation: Situation, pod: Pod) -> Situation:
+async def _still_there(cluster: Cluster, situation: Situation, question: StillThere) -> Situation:
     """Return ``situation`` with what became of a pod that the watch sees no more: its UID says whether it is there."""
+    pod = next(pod for pod in situation.pods if pod.uid == question.pod_uid)
     body = await cluster.pod(situation.key.namespace, pod.name)
     whose = foreign.identity(body)
     if body is None or whose is None or whose.uid != pod.uid:
-        return replace(situation, looked_for=situation.looked_for | {pod.uid})
+        return situation
     phase = foreign.text(foreign.part(body, "status").get("phase"))
     live = snapshots.pod(body, situation.key) or replace(pod, gone=False, phase=phase)
     live = replace(live, run_uid=pod.run_uid, run_name=pod.run_name, unwatched=True)
     pods = [live if known.uid == pod.uid else known for known in situation.pods]
-    return replace(situation, pods=pods, looked_for=situation.looked_for | {pod.uid})
+    return replace(situation, pods=pods)
 
 
 async def _live_job(cluster: Cluster, situation: Situation, question: LiveJob) -> Situation:
     body = await cluster.job(situation.key.namespace, question.name)
     job = snapshots.job(body) if body else None
-    found = job if job and job.uid == question.uid else None
-    return replace(situation, live_jobs={**situation.live_jobs, question.uid: found})
+    found = {job.uid: job} if job and job.uid == question.uid else {}
+    return replace(situation, former_jobs={**situation.former_jobs, **found})
 
 
-async def _run_of(cluster: Cluster, situation: Situation, job: Job) -> Situation:
-    bodies = await cluster.runs_of_job(situation.key.namespace, job.name)
+async def _run_of(cluster: Cluster, situation: Situation, question: RunOf) -> Situation:
+    bodies = await cluster.runs_of_job(situation.key.namespace, question.job_name)
     known = {run.uid for run in situation.runs}
     runs = [run for body in bodies if (run := snapshots.run(body))]
-    found = [run for run in runs if run.job_uid == job.uid and run.uid not in known]
-    return replace(situation, runs=[*situation.runs, *found], searched_jobs=situation.searched_jobs | {job.uid})
+    found = [run for run in runs if run.job_uid == question.job_uid and run.uid not in known]
+    return replace(situation, runs=[*situation.runs, *found])
 
 
-async def _confirmed(cluster: Cluster, situation: Situation, job: Job) -> Situation:
-    """Return ``situation`` with what ``job`` says now: another operator may have started it, and its run be gone."""
-    body = await cluster.job(situation.key.namespace, job.name)
+async def _confirmed(cluster: Cluster, situation: Situation, question: StillWaits) -> Situation:
+    """Return ``situation`` with what the Job says now: another operator may have started it, and its run be gone."""
+    body = await cluster.job(situation.key.namespace, question.job_name)
     live = snapshots.job(body) if body else None
-    still = [live] if live and live.uid == job.uid and not live.ended else []
-    return replace(
-        situation,
-        jobs=[now for known in situation.jobs for now in (still if known.uid == job.uid else [known])],
-        confirmed_jobs=situation.confirmed_jobs | {job.uid},
-    )
+    still = [live] if live and live.uid == question.job_uid and not live.ended else []
+    jobs = [now for known in situation.jobs for now in (still if known.uid == question.job_uid else [known])]
+    return replace(situation, jobs=jobs)
 
 
-async def answered(  # noqa: PLR0911 - one for each kind of question
+async def answered(cluster: Cluster, situation: Situation, question: Question) -> Situation:
+    """Return ``situation`` with the answer to ``question``."""
+    known = await _answered(cluster, situation, question)
+    return replace(known, asked=known.asked | {question})
+
+
+async def _answered(  # noqa: PLR0911 - one for each kind of question
     cluster: Cluster, situation: Situation, question: Question
 ) -> Situation:
-    """Return ``situation`` with the answer to ``question``."""
     namespace = situation.key.namespace
     match question:
         case LiveRun(name):
             return await _live_run(cluster, situation, name)
-        case LivePods(run):
-            return await _live_pods(cluster, situation, run)
-        case StillThere(pod):
-            return await _still_there(cluster, situation, pod)
+        case LivePods(run_name):
+            return await _live_pods(cluster, situation, run_name)
+        case StillThere():
+            return await _still_there(cluster, situation, question)
         case LogOf(pod_name, pod_uid):
             text = await cluster.log(namespace, pod_name)
             return replace(situation, logs={**situation.logs, pod_uid: PodLog(text)})
         case WarningsAbout(uid):
-            warning = Warnings(await cluster.newest_warning(namespace, uid))
+            warning = await cluster.newest_warning(namespace, uid)
             return replace(situation, warnings={**situation.warnings, uid: warning})
         case LiveJob():
             return await _live_job(cluster, situation, question)
-        case RunOf(job):
-            return await _run_of(cluster, situation, job)
-        case StillWaits(job):
-            return await _confirmed(cluster, situation, job)
+        case RunOf():
+            return await _run_of(cluster, situation, question)
+        case StillWaits():
+            return await _confirmed(cluster, situation, question)
 
 
 def pods_over(situation: Situation) -> frozenset[str]:
     """Return the UIDs of the runs whose pods were read live, that are all over, and that will have no more."""
     at_work = {pod.run_uid for pod in situation.pods if pod.alive}
+    read_live = {question.run_uid for question in situation.asked if isinstance(question, LivePods)}
     runs = (*situation.runs, *situation.left_runs)
-    final = {run.uid for run in runs if run.gone or (run.stop is not None and run.stopped)}
-    return (situation.live_pods & final) - at_work
+    final = {run.uid for run in runs if run.gone or (run.stop is not None and run.no_more_pods)}
+    return frozenset(read_live & final) - at_work
 
 
-async def gather(cluster: Cluster, situation: Situation) -> Situation:
-    """Return ``situation`` with the answers to all its questions."""
+async def planned(cluster: Cluster, situation: Situation) -> tuple[Situation, Plan]:
+    """Return the plan once it has no questions left, and ``situation`` with the answers to those that it had."""
+    wanted = plan(situation)
     for _ in range(_ROUNDS):
-        open_ones = questions.open_questions(situation)
-        if not open_ones:
-            return situation
-        for question in open_ones:
+        if not wanted.questions:
+            return situation, wanted
+        for question in wanted.questions:
             situation = await answered(cluster, situation, question)
-    raise RuntimeError(f"questions about {situation.key} do not end: {questions.open_questions(situation)}")
+        wanted = plan(situation)
+    raise RuntimeError(f"questions about {situation.key} do not end: {wanted.questions}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from elt_operator.controller.cache import Cache, version_of
-from elt_operator.core.situation import Key
+from elt_operator.core.model import PipelineKey
 from elt_operator.kube import foreign
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,9 @@ def _printable(value: Any) -> str:
 class Intake:
     """Takes objects into the cache and wakes whom they are about. Nothing here raises, whatever a body looks like."""
 
-    def __init__(self, cache: Cache, wake: Callable[[Key], None], skipped: Callable[[str, Any, str], None]) -> None:
+    def __init__(
+        self, cache: Cache, wake: Callable[[PipelineKey], None], skipped: Callable[[str, Any, str], None]
+    ) -> None:
         """``skipped`` is told what cannot be read: its plural, the body, and why."""
         self._cache, self._wake, self._skipped = cache, wake, skipped
 
@@ -51,7 +53,7 @@ class Intake:
         """Take an object of a list; return its UID, empty where it has none."""
         for store in self._cache.stores(plural):
             try:
-                if key := store.take(body):
+                for key in store.take(body):
                     self._wake(key)
             except Exception as error:  # noqa: BLE001 - one object that cannot be read must not hide the others
                 self._skipped(plural, body, type(error).__name__)

@@ -22,7 +22,7 @@ from elt_operator.controller.reconciler import Reconciler
 from elt_operator.controller.resource_types import ResourceTypes
 from elt_operator.controller.resync import Resync
 from elt_operator.controller.watches import Watches
-from elt_operator.core.situation import Key
+from elt_operator.core.model import PipelineKey
 from elt_operator.kube import login
 from elt_operator.kube.client import Client
 from elt_operator.kube.lease import Lease
@@ -107,7 +107,7 @@ class Parts:
 def _parts(client: Client, leadership: Leadership, metrics: Metrics, settings: Settings) -> Parts:
     unreadable = Unreadable(metrics.count_unreadable)
     cache, cluster = Cache(unreadable.tell), LiveCluster.behind(client)
-    queue: WorkQueue[Key] = WorkQueue()
+    queue: WorkQueue[PipelineKey] = WorkQueue()
     intake = Intake(cache, queue.add, unreadable.tell)
     places = Places(settings.namespaces, metrics.count_watch_restart)
     resync = Resync(cluster, cache, intake, places, settings.audit_seconds)

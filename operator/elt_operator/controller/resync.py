@@ -14,7 +14,7 @@ from elt_operator.controller.cluster import LiveCluster
 from elt_operator.controller.intake import Intake
 from elt_operator.controller.places import Place, Places
 from elt_operator.controller.sources import Source
-from elt_operator.core.situation import FinishedJob
+from elt_operator.core.model import EndedJob
 from elt_operator.kube.troubles import LOST, OUTAGES, Troubles
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Resync:
             self._troubles.tell(f"the Jobs that have ended in {place.name} cannot be read", error)
         return versions
 
-    def _keep_history(self, place: Place, finished: Iterable[FinishedJob]) -> None:
+    def _keep_history(self, place: Place, finished: Iterable[EndedJob]) -> None:
         """Replace what is known of the Jobs that have ended in ``place``."""
         elsewhere = {
             key: jobs for key, jobs in self.cache.history.items() if place.namespace not in {None, key.namespace}

@@ -9,21 +9,21 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from elt_operator.core import log, render
-from elt_operator.core.situation import (
+from elt_operator.core import log, render, run_names, stop
+from elt_operator.core.findings import Finding
+from elt_operator.core.model import (
     NOT_STARTED,
     CronJob,
     Ended,
+    EndedJob,
     Finish,
-    FinishedJob,
     Job,
-    Key,
     OtherContainer,
     Pipeline,
+    PipelineKey,
     Pod,
     Run,
     Slot,
-    Stop,
     Timetable,
 )
 from elt_operator.core.words import by_a_runtime, without_values
@@ -32,7 +32,6 @@ from elt_operator.kube.foreign import Body, time
 from elt_operator.resources import names
 from elt_operator.resources.job import JobSpec, JobStatus
 from elt_operator.resources.pipeline import PipelineSpec, PipelineStatus
-from elt_operator.resources.reasons import Reason
 
 StatusT = TypeVar("StatusT", PipelineStatus, JobStatus)
 
@@ -65,7 +64,7 @@ def pipeline(body: Body) -> Pipeline | None:
     except ValidationError as error:
         problem = _problem(error)
     return Pipeline(
-        key=Key(whose.namespace, whose.name),
+        key=PipelineKey(whose.namespace, whose.name),
         uid=whose.uid,
         generation=max(0, foreign.integer(metadata.get("generation"))),
         resource_version=foreign.text(metadata.get("resourceVersion")),
@@ -101,7 +100,7 @@ def job(body: Body) -> Job | None:
     except ValidationError as error:
         problem = _problem(error)
     return Job(
-        key=Key(whose.namespace, pipeline_name),
+        key=PipelineKey(whose.namespace, pipeline_name),
         name=whose.name,
         uid=whose.uid,
         generation=max(0, foreign.integer(metadata.get("generation"))),
@@ -144,14 +143,14 @@ def _controller(body: Body, kind: str, api_group: str) -> _Owner | None:
     return next((owner for owner in _owners(body, kind, api_group) if owner.controls), None)
 
 
-def finished_job(body: Body, *, succeeded: bool) -> FinishedJob | None:
+def ended_job(body: Body, *, succeeded: bool) -> EndedJob | None:
     """Return the snapshot of a Job that has ended, from its metadata; ``None`` when the operator did not create it."""
     whose, owner = foreign.identity(body), _controller(body, "Pipeline", names.GROUP)
     if whose is None or owner is None or _label(body, names.MANAGED_BY_LABEL) != names.MANAGER:
         return None
     if not _made_for_slot(body, whose.name, owner.name):
         return None
-    return FinishedJob(Key(whose.namespace, owner.name), whose.name, whose.uid, _created(body), succeeded)
+    return EndedJob(PipelineKey(whose.namespace, owner.name), whose.name, whose.uid, _created(body), succeeded)
 
 
 def _made_for_slot(body: Body, name: str, pipeline_name: str) -> bool:
@@ -182,7 +181,7 @@ def cron_job(body: Body) -> CronJob | None:
     labelled = (_label(part, names.PIPELINE_LABEL) for part in (template, foreign.part(template, "spec", "template")))
     named, slots_suspended = all(label == whose.name for label in labelled), _suspended(template)
     return CronJob(
-        key=Key(whose.namespace, whose.name),
+        key=PipelineKey(whose.namespace, whose.name),
         uid=whose.uid,
         owner_uid=owner.uid if owner else "",
         deleting="deletionTimestamp" in foreign.part(body, "metadata"),
@@ -244,7 +243,7 @@ def slot(body: Body) -> Slot | None:
         return None
     created, moment = _created(body), _slot_time(body)
     return Slot(
-        key=Key(whose.namespace, pipeline_name),
+        key=PipelineKey(whose.namespace, pipeline_name),
         name=whose.name,
         uid=whose.uid,
         created=created,
@@ -269,7 +268,7 @@ def _slot_time(body: Body) -> datetime | None:
         return None
 
 
-def run(body: Body, of: Key | None = None) -> Run | None:
+def run(body: Body, of: PipelineKey | None = None) -> Run | None:
     """Return the snapshot of a run; ``None`` for a batch Job that is not one of ours.
 
     ``of`` is the Pipeline that it was looked up for; without one its label says whose it is.
@@ -277,14 +276,14 @@ def run(body: Body, of: Key | None = None) -> Run | None:
     whose = foreign.identity(body)
     pipeline_name = of.pipeline if of else _label(body, names.PIPELINE_LABEL)
     owner = _controller(body, "Job", names.GROUP)
-    number = render.number_of(pipeline_name, whose.name) if whose and pipeline_name else None
+    number = run_names.number_of(pipeline_name, whose.name) if whose and pipeline_name else None
     # An owner whose name no Job can have is none: it was written by hand, to be looked up by us.
-    if whose is None or number is None or owner is None or not owner.uid or not render.may_name_a_job(owner.name):
+    if whose is None or number is None or owner is None or not owner.uid or not run_names.may_name_a_job(owner.name):
         return None
     spec, status = foreign.part(body, "spec"), foreign.part(body, "status")
     conditions, suspended = _conditions(status), spec.get("suspend") is True
     return Run(
-        key=Key(whose.namespace, pipeline_name),
+        key=PipelineKey(whose.namespace, pipeline_name),
         name=whose.name,
         uid=whose.uid,
         number=number,
@@ -300,7 +299,7 @@ def run(body: Body, of: Key | None = None) -> Run | None:
         # Anybody who may write annotations can write down a reason; it counts where the run was really told to stop.
         stop=_stop(body) if suspended or spec.get("activeDeadlineSeconds") == render.STOPPED_AFTER else None,
         suspended=suspended,
-        stopped=any(_holds(conditions, kind) for kind in ("Suspended", "FailureTarget")),
+        no_more_pods=any(_holds(conditions, kind) for kind in ("Suspended", "FailureTarget")),
         started=time(status.get("startTime")),
         retries=foreign.integer(spec.get("backoffLimit")),
         preparations=_init_containers(foreign.part(spec, "template", "spec"))[0],
@@ -325,12 +324,12 @@ def _final_exit_codes(spec: Body) -> frozenset[int]:
     )
 
 
-def _stop(body: Body) -> Stop | None:
+def _stop(body: Body) -> Finding | None:
     """Return why we told a run to stop."""
     word = _annotation(body, names.STOP_REASON_ANNOTATION)
-    reason = next((reason for reason in Reason if reason.value == word), None)
+    reason = next((reason for reason in stop.REASONS if reason.value == word), None)
     message = log.clean(_annotation(body, names.STOP_MESSAGE_ANNOTATION))[:_STOP_MESSAGE_CHARACTERS]
-    return Stop(reason, message or reason.sentence) if reason else None
+    return Finding(reason, message or reason.sentence) if reason else None
 
 
 def _conditions(status: Body) -> Mapping[str, Body]:
@@ -362,7 +361,7 @@ def _finish(conditions: Mapping[str, Body]) -> Finish | None:
     return None
 
 
-def pod(body: Body, of: Key | None = None) -> Pod | None:
+def pod(body: Body, of: PipelineKey | None = None) -> Pod | None:
     """Return the snapshot of a run's pod; ``None`` for a pod that was not made for a run, whatever its labels say.
 
     ``of`` is the Pipeline that it was looked up for; without one its label says whose it is.
@@ -370,7 +369,7 @@ def pod(body: Body, of: Key | None = None) -> Pod | None:
     whose, metadata, status = foreign.identity(body), foreign.part(body, "metadata"), foreign.part(body, "status")
     pipeline_name = of.pipeline if of else _label(body, names.PIPELINE_LABEL)
     owner = _controller(body, "Job", "batch") or _lost_owner(body)
-    if whose is None or owner is None or render.number_of(pipeline_name, owner.name) is None:
+    if whose is None or owner is None or run_names.number_of(pipeline_name, owner.name) is None:
         return None
     state = _state(status)
     waiting, terminated = foreign.part(state, "waiting"), foreign.part(state, "terminated")
@@ -378,7 +377,7 @@ def pod(body: Body, of: Key | None = None) -> Pod | None:
     deletion_due = time(metadata.get("deletionTimestamp"))
     interrupted_at = _interrupted_at(body, conditions, deletion_due)
     return Pod(
-        key=Key(whose.namespace, pipeline_name),
+        key=PipelineKey(whose.namespace, pipeline_name),
         name=whose.name,
         uid=whose.uid,
         run_name=owner.name,

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from elt_operator.core import outcome
-from elt_operator.core.situation import OtherContainer, Pod, Run, Situation
+from elt_operator.core.findings import Answer, Finding, NotYet, first
+from elt_operator.core.model import OtherContainer, Pod, Run
+from elt_operator.core.situation import Situation
 from elt_operator.core.words import without_values
 from elt_operator.resources.reasons import Reason
 
@@ -39,14 +41,6 @@ _NO_TROUBLE: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 @dataclass(frozen=True)
-class Delay:
-    """What holds up a run."""
-
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True)
 class Failure:
     """How the last attempt ended."""
 
@@ -73,8 +67,10 @@ class Wait:
     @property
     def since(self) -> datetime | None:
         """Since when a container should have started; ``None`` while nobody has to wait for one."""
-        if self.run.suspended or self.run.stopped or self.run.gone or self.tried_all:
-            return None  # `stopped`, and not suspended: the batch Job controller has yet to see that it was resumed
+        if self.run.suspended or self.run.no_more_pods or self.run.gone or self.tried_all:
+            return (
+                None  # `no_more_pods`, and not suspended: the batch Job controller has yet to see that it was resumed
+            )
         if self.pod and self.pod.begun:
             return None
         if self.pod:
@@ -124,33 +120,40 @@ class Wait:
         """Whether the start takes longer than a start should."""
         return self.since is not None and self.now - self.since >= PATIENCE
 
+    @property
+    def again(self) -> datetime:
+        """When a start that takes long is worth another look: warnings are not watched."""
+        return self.now + LOOK_AGAIN
 
-Check = Callable[[Wait], Delay | None]
+
+Rule = Callable[[Wait], Finding | NotYet | None]
 
 
-def being_stopped(wait: Wait) -> Delay | None:
+def being_stopped(wait: Wait) -> Finding | None:
     """It was told to stop, and its process has its grace period."""
     if not wait.run.stop:
         return None
-    return Delay(wait.run.stop.reason, f"{wait.run.stop.message.rstrip('.')}. It ends when its process ends.")
+    return Finding(wait.run.stop.reason, f"{wait.run.stop.message.rstrip('.')}. It ends when its process ends.")
 
 
-def deleted(wait: Wait) -> Delay | None:
+def deleted(wait: Wait) -> Finding | None:
     """Somebody deleted the batch Job, and its process has its grace period."""
     if not wait.run.gone:
         return None
-    return Delay(Reason.RUN_DELETED, f"Somebody deleted batch Job {wait.run.name}. The Job ends when its process ends.")
+    return Finding(
+        Reason.RUN_DELETED, f"Somebody deleted batch Job {wait.run.name}. The Job ends when its process ends."
+    )
 
 
-def lost_node(wait: Wait) -> Delay | None:
+def lost_node(wait: Wait) -> Finding | NotYet | None:
     """The kubelet does not answer: it says nothing of the pod, or does not end it when it should."""
     pod = wait.pod
     if not pod or not pod.started:
         return None
-    overdue = pod.deletion_due is not None and wait.now - pod.deletion_due >= PATIENCE
-    if pod.answers and not overdue:
-        return None
-    return Delay(
+    late_from = pod.deletion_due + PATIENCE if pod.deletion_due else None
+    if pod.answers and (late_from is None or wait.now < late_from):
+        return NotYet(late_from) if late_from else None
+    return Finding(
         Reason.NODE_LOST,
         f"Node {pod.node} is not responding, so it is unknown whether pod {pod.name} is still running. "
         f"The Job continues once the node recovers, is deleted (kubectl delete node {pod.node}), "
@@ -158,87 +161,92 @@ def lost_node(wait: Wait) -> Delay | None:
     )
 
 
-def kept_alive(wait: Wait) -> Delay | None:
+def kept_alive(wait: Wait) -> Finding | None:
     """Our container has ended, and one that others added goes on: the pod is being ended."""
     pod = wait.pod
     if not pod or not pod.lingering or not pod.ended:
         return None
-    return Delay(
+    return Finding(
         Reason.RUNNING,
         f"The run's own container has ended with exit code {pod.ended.exit_code}. Container "
         f"{' and '.join(pod.lingering)} keeps pod {pod.name} alive and is being ended.",
     )
 
 
-def queued(wait: Wait) -> Delay | None:
+def queued(wait: Wait) -> Finding | None:
     """Kueue keeps it suspended until its queue has room for it."""
     if not (wait.run.suspended and wait.run.queue):
         return None
-    return Delay(
+    return Finding(
         Reason.STARTING,
         f"Batch Job {wait.run.name} is waiting for queue {wait.run.queue} of Kueue to admit it. "
         f"See: kubectl describe localqueue {wait.run.queue}",
     )
 
 
-def suspended_by_somebody(wait: Wait) -> Delay | None:
+def suspended_by_somebody(wait: Wait) -> Finding | None:
     """Somebody else has suspended the batch Job, and has to resume it."""
     if not wait.run.suspended:
         return None
     resume = f'kubectl patch job {wait.run.name} --type=merge -p \'{{"spec":{{"suspend":false}}}}\''
-    return Delay(Reason.STARTING, f"Somebody suspended batch Job {wait.run.name}. To resume it: {resume}")
+    return Finding(Reason.STARTING, f"Somebody suspended batch Job {wait.run.name}. To resume it: {resume}")
 
 
-def being_prepared(wait: Wait) -> Delay | None:
+def being_prepared(wait: Wait) -> Finding | None:
     """An init container of the Pipeline is at work."""
     if not wait.preparing:
         return None
     words = f"Init container {wait.preparing} is running; the run's own container starts once it has ended."
-    return Delay(Reason.STARTING, words)
+    return Finding(Reason.STARTING, words)
 
 
-def next_attempt(wait: Wait) -> Delay | None:
+def next_attempt(wait: Wait) -> Finding | NotYet | None:
     """An attempt has failed, and Kubernetes pauses before the next one."""
     last = wait.last_failure
     if wait.pod or wait.late or wait.tried_all or not last:
         return None
     if wait.now - last.time < PATIENCE:
-        return None  # the batch Job controller may just be about to say that it was the last attempt
-    return Delay(Reason.STARTING, f"{last.words}; the next attempt starts after a pause.")
+        return NotYet(
+            last.time + PATIENCE
+        )  # the batch Job controller may just be about to say that it was the last attempt
+    overdue_from = wait.since + PATIENCE if wait.since else None
+    return Finding(Reason.STARTING, f"{last.words}; the next attempt starts after a pause.", overdue_from)
 
 
-def refused_pod(wait: Wait) -> Delay | None:
+def refused_pod(wait: Wait) -> Finding | None:
     """Admission or a quota refuses the pod; the batch Job controller tries again by itself."""
     if not wait.late or wait.pod or not wait.warning:
         return None
-    return Delay(Reason.REJECTED, f"The run's pod cannot be created yet: {wait.warning}")
+    return Finding(Reason.REJECTED, f"The run's pod cannot be created yet: {wait.warning}", wait.again)
 
 
-def no_node(wait: Wait) -> Delay | None:
+def no_node(wait: Wait) -> Finding | None:
     """The scheduler finds no node, or a claim is missing."""
     if not (wait.late and wait.pod and wait.pod.unschedulable):
         return None
-    return Delay(Reason.UNSCHEDULABLE, f"No node can take pod {wait.pod.name} yet: {wait.pod.unschedulable}")
+    words = f"No node can take pod {wait.pod.name} yet: {wait.pod.unschedulable}"
+    return Finding(Reason.UNSCHEDULABLE, words, wait.again)
 
 
-def no_image(wait: Wait) -> Delay | None:
+def no_image(wait: Wait) -> Finding | None:
     """The image cannot be pulled; the kubelet tries again by itself."""
     if not (wait.late and wait.pod and wait.pod.waiting_reason in _IMAGE_TROUBLE):
         return None
     # ImagePullBackOff repeats the words of the ErrImagePull before it; told alike, the status does not flap.
     words = wait.pod.waiting_message.partition("ErrImagePull: ")[2] or wait.pod.waiting_message
-    return Delay(Reason.IMAGE_PULL_FAILED, f"The image cannot be pulled yet: {words or wait.pod.waiting_reason}")
+    said = f"The image cannot be pulled yet: {words or wait.pod.waiting_reason}"
+    return Finding(Reason.IMAGE_PULL_FAILED, said, wait.again)
 
 
-def no_container(wait: Wait) -> Delay | None:
+def no_container(wait: Wait) -> Finding | None:
     """The kubelet cannot make the container: a Secret or ConfigMap is missing, or the image wants to be root."""
     if not wait.late or not wait.pod or wait.pod.waiting_reason in _NO_TROUBLE:
         return None
     words = ": ".join(word for word in (wait.pod.waiting_reason, wait.pod.waiting_message) if word)
-    return Delay(Reason.START_ERROR, f"The container cannot be started yet: {words}")
+    return Finding(Reason.START_ERROR, f"The container cannot be started yet: {words}", wait.again)
 
 
-def not_prepared(wait: Wait) -> Delay | None:
+def not_prepared(wait: Wait) -> Finding | None:
     """A container that comes before ours does not get ready: the Pipeline's own, or one that others added."""
     if not wait.late or not wait.pod:
         return None
@@ -249,32 +257,38 @@ def not_prepared(wait: Wait) -> Delay | None:
     words = ": ".join(word for word in (stuck.reason, stuck.message) if word)
     kind, done = ("sidecar", "running") if stuck.sidecar else ("init container", "done")
     reason = Reason.IMAGE_PULL_FAILED if stuck.reason in _IMAGE_TROUBLE else Reason.START_ERROR
-    return Delay(reason, f"The container cannot be started yet: {kind} {stuck.name} is not {done}: {words}")
+    message = f"The container cannot be started yet: {kind} {stuck.name} is not {done}: {words}"
+    return Finding(reason, message, wait.again)
 
 
-def _not_ready(wait: Wait, pod: Pod) -> Delay | None:
+def _not_ready(wait: Wait, pod: Pod) -> Finding | None:
     """Return that the startup probe of a sidecar takes long; ``None``: there is none, or it may still take its time."""
     unready = next((other for other in pod.others if other.unready), None)
     if not unready or not wait.since or wait.now - wait.since < SILENCE:
         return None
-    return Delay(
+    return Finding(
         Reason.START_ERROR,
         f"The container cannot be started yet: sidecar {unready.name} is running, but its startup probe has not "
         f"succeeded. See: kubectl logs {pod.name} -c {unready.name}",
+        wait.again,
     )
 
 
-def slow_start(wait: Wait) -> Delay | None:
+def slow_start(wait: Wait) -> Finding | NotYet | None:
     """Nothing is known to be wrong but what Kubernetes warned of, a volume that cannot be mounted for example."""
-    if not wait.late or not wait.since or (not wait.warning and wait.now - wait.since < SILENCE):
+    if not wait.since:
         return None
+    if not wait.late:
+        return NotYet(wait.since + PATIENCE)
+    if not wait.warning and wait.now - wait.since < SILENCE:
+        return NotYet(wait.again)
     if not wait.pod:
-        return Delay(Reason.STARTING, "The run's pod has not been created yet.")
+        return Finding(Reason.STARTING, "The run's pod has not been created yet.", wait.again)
     detail = f": {wait.warning}" if wait.warning else "."
-    return Delay(Reason.STARTING, f"Pod {wait.pod.name} is being started on its node{detail}")
+    return Finding(Reason.STARTING, f"Pod {wait.pod.name} is being started on its node{detail}", wait.again)
 
 
-CHECKS: Sequence[Check] = (
+RULES: Sequence[Rule] = (
     being_stopped,
     deleted,
     lost_node,
@@ -295,8 +309,7 @@ CHECKS: Sequence[Check] = (
 def _wait(situation: Situation, run: Run) -> Wait:
     pods = situation.pods_of(run)
     about = pods[-1].uid if pods and pods[-1].alive else run.uid
-    answer = situation.warnings.get(about)
-    return Wait(run, pods, situation.now, without_values(answer.message) if answer else "")
+    return Wait(run, pods, situation.now, without_values(situation.warnings.get(about, "")))
 
 
 def waiting_since(situation: Situation, run: Run) -> datetime | None:
@@ -312,26 +325,6 @@ def unexplained(situation: Situation, run: Run) -> str | None:
     return wait.pod.uid if wait.pod else run.uid
 
 
-def delay(situation: Situation, run: Run, checks: Sequence[Check] = CHECKS) -> Delay | None:
-    """Return what holds up ``run``, which is not over; ``None`` when nothing does, or it may still take its time."""
-    wait = _wait(situation, run)
-    for check in checks:
-        if found := check(wait):
-            return found
-    return None
-
-
-def next_look(situation: Situation, run: Run) -> timedelta | None:
-    """Return when a run that is held up is worth another look, though nothing may have been reported."""
-    wait = _wait(situation, run)
-    moments = []
-    if wait.since:
-        deadline = wait.since + timedelta(seconds=run.pending_timeout_seconds)
-        moments += [wait.since + PATIENCE, deadline]
-    if wait.pod and wait.pod.deletion_due:
-        moments.append(wait.pod.deletion_due + PATIENCE)
-    if not wait.pod and wait.last_failure:
-        moments.append(wait.last_failure.time + PATIENCE)
-    coming = [moment - wait.now for moment in moments if moment > wait.now]
-    again = [LOOK_AGAIN] if wait.late else []
-    return min([*coming, *again], default=None)
+def first_delay(situation: Situation, run: Run, rules: Sequence[Rule] = RULES) -> Answer[Finding]:
+    """Return what holds up ``run``, which is not over; nothing is found while it may still take its time."""
+    return first(rules, _wait(situation, run))

@@ -3,25 +3,15 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from elt_operator.core.model import Job, Pipeline
 from elt_operator.core.outcome import exit_code_in_words
-from elt_operator.core.situation import Job, Pipeline
 from elt_operator.resources import conditions
-from elt_operator.resources.job import Attempt, JobStatus, Phase
+from elt_operator.resources.job import Attempt, JobStatus
+from elt_operator.resources.phases import Phase
 from elt_operator.resources.pipeline import PipelineStatus
-from elt_operator.resources.reasons import Reason
+from elt_operator.resources.reasons import Mark, Reason
 
-_TROUBLES: Final = frozenset(
-    {
-        Reason.PIPELINE_NOT_FOUND,
-        Reason.INVALID_CONFIGURATION,
-        Reason.REJECTED,
-        Reason.IMAGE_PULL_FAILED,
-        Reason.UNSCHEDULABLE,
-        Reason.START_ERROR,
-        Reason.NODE_LOST,
-    }
-)
-"""Reasons that a person has to remove, though the Job may still start or go on."""
+_NEEDS_SOMEBODY: Final = frozenset(reason for reason in Reason if Mark.NEEDS_SOMEBODY in reason.marks)
 
 
 @dataclass(frozen=True)
@@ -64,6 +54,6 @@ def about(job: Job, written: JobStatus) -> list[Event]:
         events.append(Event("Warning", written.reason, message))
     elif written.phase is Phase.STOPPED:
         events.append(Event("Normal", written.reason, message))
-    elif written.reason in _TROUBLES and written.reason != job.status.reason:
+    elif written.reason in _NEEDS_SOMEBODY and written.reason != job.status.reason:
         events.append(Event("Warning", written.reason, message))
     return events

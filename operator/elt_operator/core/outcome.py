@@ -9,9 +9,11 @@ from signal import Signals
 from typing import Final
 
 from elt_operator.core import log
-from elt_operator.core.situation import NOT_STARTED, Ended, Pod, PodLog, Run
+from elt_operator.core.findings import Finding, first
+from elt_operator.core.model import NOT_STARTED, Ended, Pod, PodLog, Run
 from elt_operator.core.words import shortened
-from elt_operator.resources.job import MESSAGE_BYTES, MOST_ATTEMPTS, Attempt, Phase
+from elt_operator.resources.job import MESSAGE_BYTES, MOST_ATTEMPTS, Attempt
+from elt_operator.resources.phases import Phase
 from elt_operator.resources.reasons import Reason
 
 _SIGKILL: Final = 9
@@ -53,16 +55,7 @@ class Evidence:
         return log.explanation(self.log_text or (last.ended.message if last and last.ended else ""))
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a rule says of a run that is over."""
-
-    phase: Phase
-    reason: Reason
-    message: str
-
-
-Rule = Callable[[Evidence], Verdict | None]
+Rule = Callable[[Evidence], Finding | None]
 
 
 def exit_code_in_words(code: int) -> str:
@@ -72,11 +65,7 @@ def exit_code_in_words(code: int) -> str:
     return f"exit code {code}{named}"
 
 
-def _error(reason: Reason, message: str) -> Verdict:
-    return Verdict(Phase.ERROR, reason, message)
-
-
-def stopped(evidence: Evidence) -> Verdict | None:
+def stopped(evidence: Evidence) -> Finding | None:
     """A person, or a newer Job, stopped it; whatever its process made of that."""
     stop, last = evidence.run.stop, evidence.last
     if not stop or stop.reason not in {Reason.STOPPED, Reason.REPLACED}:
@@ -84,21 +73,21 @@ def stopped(evidence: Evidence) -> Verdict | None:
     if not (last and last.ended):
         never = last and not last.started
         end = ", before the run's own container had started" if never else "; how its process ended is unknown"
-        return Verdict(Phase.STOPPED, stop.reason, f"{stop.message}{end}.")
+        return Finding(stop.reason, f"{stop.message}{end}.")
     message = f"{stop.message}; its process ended with {exit_code_in_words(last.ended.exit_code)}."
-    return Verdict(Phase.STOPPED, stop.reason, message)
+    return Finding(stop.reason, message)
 
 
-def completed(evidence: Evidence) -> Verdict | None:
+def completed(evidence: Evidence) -> Finding | None:
     """A pod succeeded, or the batch Job controller says that one did."""
     last, finish = evidence.last, evidence.run.finish
     if last and last.succeeded:
         retries = len({pod.name for pod in evidence.pods} | {attempt.pod for attempt in evidence.recorded}) - 1
         after = f" after {retries} failed {'attempt' if retries == 1 else 'attempts'}" if retries else ""
-        return Verdict(Phase.COMPLETE, Reason.COMPLETED, f"The run ended with exit code 0{after}.{of_others(last)}")
+        return Finding(Reason.COMPLETED, f"The run ended with exit code 0{after}.{of_others(last)}")
     if finish and finish.succeeded:
         gone = "The run succeeded; its pod was deleted before its exit code and log could be read."
-        return Verdict(Phase.COMPLETE, Reason.COMPLETED, gone)
+        return Finding(Reason.COMPLETED, gone)
     return None
 
 
@@ -112,74 +101,74 @@ def of_others(pod: Pod) -> str:
     return f" Not part of the run: container {', '.join(ends)}." if ends else ""
 
 
-def given_up(evidence: Evidence) -> Verdict | None:
+def given_up(evidence: Evidence) -> Finding | None:
     """The operator ended it, since its container did not start in time."""
     stop, last = evidence.run.stop, evidence.last
     if not stop:
         return None
     ended = process_end(last) if last else None
     late = f" Its process was then ended, with {exit_code_in_words(ended.exit_code)}." if ended else ""
-    return _error(stop.reason, f"{stop.message}{late}")
+    return Finding(stop.reason, f"{stop.message}{late}")
 
 
-def run_deleted(evidence: Evidence) -> Verdict | None:
+def run_deleted(evidence: Evidence) -> Finding | None:
     """Somebody deleted the batch Job under way, and its pods with it."""
     run, last = evidence.run, evidence.last
     if not run.gone or run.finish:
         return None
     end = f"; its process ended with {exit_code_in_words(last.ended.exit_code)}" if last and last.ended else ""
-    return _error(Reason.RUN_DELETED, f"Somebody deleted batch Job {run.name} before it ended{end}.")
+    return Finding(Reason.RUN_DELETED, f"Somebody deleted batch Job {run.name} before it ended{end}.")
 
 
-def never_started(evidence: Evidence) -> Verdict | None:
+def never_started(evidence: Evidence) -> Finding | None:
     """The container runtime could not start the process, so the exit code in the pod (128) is nobody's."""
     last = evidence.last
     if not (last and last.ended and last.ended.reason in NOT_STARTED):
         return None
     message = f"The container could not be started: {last.ended.message.strip()}"
-    return _error(Reason.START_ERROR, message)
+    return Finding(Reason.START_ERROR, message)
 
 
-def out_of_memory(evidence: Evidence) -> Verdict | None:
+def out_of_memory(evidence: Evidence) -> Finding | None:
     """The kernel killed the container's main process, or a child of it: the container's reason says so."""
     last = evidence.last
     if not (last and last.ended and last.ended.reason == "OOMKilled"):
         return None
-    return _error(
+    return Finding(
         Reason.OUT_OF_MEMORY,
         f"Memory ran out: the container was over its limit (OOMKilled, exit code {last.ended.exit_code}). "
         "Raise spec.resources.limits.memory of the Pipeline.",
     )
 
 
-def timed_out(evidence: Evidence) -> Verdict | None:
+def timed_out(evidence: Evidence) -> Finding | None:
     """The kubelet ended the pod at its deadline (``activeDeadlineSeconds``)."""
     last = evidence.last
     if not (last and last.reason == "DeadlineExceeded") or last.failed_by_itself:
         return None
-    return _error(Reason.TIMED_OUT, "The run took longer than timeoutSeconds of the Pipeline allows, and was ended.")
+    return Finding(Reason.TIMED_OUT, "The run took longer than timeoutSeconds of the Pipeline allows, and was ended.")
 
 
-def node_lost(evidence: Evidence) -> Verdict | None:
+def node_lost(evidence: Evidence) -> Finding | None:
     """The pod was deleted after its node had been given up: nobody saw its process end."""
     last = evidence.last
     if not (last and last.disruption in _NODE_GIVEN_UP) or last.ended:
         return None
     message = f"Node {last.node} was lost, and pod {last.name} with it; how its process ended is unknown."
-    return _error(Reason.NODE_LOST, message)
+    return Finding(Reason.NODE_LOST, message)
 
 
-def evicted(evidence: Evidence) -> Verdict | None:
+def evicted(evidence: Evidence) -> Finding | None:
     """The cluster took the pod away: a drain, a preemption, a node short of memory."""
     last = evidence.last
     if not last or not (last.disruption or last.reason == "Evicted") or last.failed_by_itself:
         return None
     words = ": ".join(word for word in (last.disruption or last.reason, last.message) if word)
     end = f", with {exit_code_in_words(last.ended.exit_code)}" if last.ended else ""
-    return _error(Reason.EVICTED, f"The cluster ended pod {last.name}{end} ({words}).")
+    return Finding(Reason.EVICTED, f"The cluster ended pod {last.name}{end} ({words}).")
 
 
-def killed_part(evidence: Evidence) -> Verdict | None:
+def killed_part(evidence: Evidence) -> Finding | None:
     """Meltano lived on and reports that a tap or target was killed by SIGKILL, as the kernel does when memory runs out.
 
     The kubelet's word for it can be lost in a race, so Meltano's is taken as well.
@@ -188,14 +177,14 @@ def killed_part(evidence: Evidence) -> Verdict | None:
     last = evidence.last
     if not killed or not (last and last.ended and last.ended.exit_code):
         return None
-    return _error(
+    return Finding(
         Reason.OUT_OF_MEMORY,
         f"Memory ran out, most likely: Meltano's {' and '.join(killed)} were killed by SIGKILL "
         f"(exit code {last.ended.exit_code}). Raise spec.resources.limits.memory of the Pipeline.",
     )
 
 
-def failed(evidence: Evidence) -> Verdict | None:
+def failed(evidence: Evidence) -> Finding | None:
     """The process ended with another exit code than 0."""
     last = evidence.last
     if not (last and last.ended):
@@ -205,10 +194,10 @@ def failed(evidence: Evidence) -> Verdict | None:
     because = f": {' '.join(evidence.explanation.split())}" if evidence.explanation else "."
     code, others = exit_code_in_words(last.ended.exit_code), of_others(last)
     stop = "." if others and not because.endswith((".", "!", "?")) else ""
-    return _error(Reason.APPLICATION_ERROR, f"The run ended with {code}{of_parts}{because}{stop}{others}")
+    return Finding(Reason.APPLICATION_ERROR, f"The run ended with {code}{of_parts}{because}{stop}{others}")
 
 
-def not_prepared(evidence: Evidence) -> Verdict | None:
+def not_prepared(evidence: Evidence) -> Finding | None:
     """A container that comes before ours has failed: ours was never started."""
     last = evidence.last
     if not last or last.ended or last.started:
@@ -218,29 +207,29 @@ def not_prepared(evidence: Evidence) -> Verdict | None:
         return None
     if failed.reason in NOT_STARTED:
         message = f"Init container {failed.name} could not be started: {failed.message.strip()}"
-        return _error(Reason.PREPARATION_FAILED, message)
+        return Finding(Reason.PREPARATION_FAILED, message)
     if failed.reason == "OOMKilled":
         message = (
             f"Init container {failed.name} ran out of memory (OOMKilled, exit code {failed.exit_code}), so the run's "
             "own container was not started. Raise its resources.limits.memory in spec.initContainers of the Pipeline."
         )
-        return _error(Reason.PREPARATION_FAILED, message)
+        return Finding(Reason.PREPARATION_FAILED, message)
     said = " ".join((log.explanation(failed.message) or "").split())
     reason = f" ({failed.reason})" if failed.reason not in {"", "Error"} else ""
     message = (
         f"Init container {failed.name} ended with {exit_code_in_words(failed.exit_code)}{reason}, so the run's own "
         f"container was not started{f': {said}' if said else f'. See: kubectl logs {last.name} -c {failed.name}'}"
     )
-    return _error(Reason.PREPARATION_FAILED, message)
+    return Finding(Reason.PREPARATION_FAILED, message)
 
 
-def failed_unseen(evidence: Evidence) -> Verdict | None:
+def failed_unseen(evidence: Evidence) -> Finding | None:
     """The batch Job controller says that the run failed, and no container is left to say more."""
     last, finish = evidence.last, evidence.run.finish
     if not finish:
         return None
     words = " ".join(word for word in (last.message if last else "", finish.message) if word) or finish.reason
-    return _error(
+    return Finding(
         Reason.APPLICATION_ERROR,
         f"The run failed, and its containers are gone, so only Kubernetes can say why: {words}",
     )
@@ -267,7 +256,7 @@ RULES: Sequence[Rule] = (
 class Outcome:
     """How a run ended, as its Job's status tells it."""
 
-    verdict: Verdict
+    ending: Finding
     exit_code: int | None
     end_time: datetime | None
     exit_message: str | None
@@ -299,7 +288,7 @@ def is_over(run: Run, pods: Sequence[Pod]) -> bool:
         return True
     if tried_all(run, pods) and any(pod.others and pod.failed_by_itself for pod in pods):
         return True
-    no_more_pods = run.gone or (run.stop is not None and run.stopped)
+    no_more_pods = run.gone or (run.stop is not None and run.no_more_pods)
     return no_more_pods and not any(pod.alive for pod in pods)
 
 
@@ -310,7 +299,7 @@ def is_proven_over(run: Run, pods: Sequence[Pod]) -> bool:
 
 def may_go_on(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether Kubernetes may make a further attempt though the work is done: others fail the pod, or may."""
-    if run.finish or run.gone or run.retries == 0 or (run.stop and run.stopped):
+    if run.finish or run.gone or run.retries == 0 or (run.stop and run.no_more_pods):
         return False
     return any(pod.succeeded and (pod.phase == "Failed" or pod.kept_alive_by) for pod in pods)
 
@@ -325,16 +314,10 @@ def attempt_to_end(run: Run, pods: Sequence[Pod], told: AbstractSet[str]) -> Pod
     return next((pod for pod in pods if pod.kept_alive_by and not pod.deletion_due and pod.uid not in told), None)
 
 
-def verdict(evidence: Evidence, rules: Sequence[Rule] = RULES) -> Verdict:
-    """Return what the first rule that answers says."""
-    for rule in rules:
-        if answer := rule(evidence):
-            return answer
-    return Verdict(
-        Phase.UNKNOWN,
-        Reason.RESULT_LOST,
-        "The run is over, and how it ended is unknown. Create a new Job to run it again.",
-    )
+def ending_of(evidence: Evidence, rules: Sequence[Rule] = RULES) -> Finding:
+    """Return why the run ended as it did; the phase of the reason is the phase that its Job ends in."""
+    unknown = "The run is over, and how it ended is unknown. Create a new Job to run it again."
+    return first(rules, evidence).finding or Finding(Reason.RESULT_LOST, unknown)
 
 
 def _copied_log(evidence: Evidence) -> str:
@@ -360,7 +343,7 @@ def _exit_message(evidence: Evidence) -> str | None:
 
 def _attempt(run: Run, pod: Pod, number: int) -> Attempt:
     """Return how one pod ended, judged by itself; only of the last one is it known why it was told to."""
-    alone = verdict(Evidence(run=replace(run, finish=None), pods=[pod]))
+    alone = ending_of(Evidence(run=replace(run, finish=None), pods=[pod]))
     ended = process_end(pod)
     return Attempt(
         number=number,
@@ -398,27 +381,27 @@ def past_attempts(run: Run, pods: Sequence[Pod], recorded: Sequence[Attempt]) ->
     return attempts(replace(run, stop=None, gone=False), pods[:-1], recorded)
 
 
-def error_message(decided: Verdict, explanation: str | None) -> str | None:
-    """Return why a run failed, in the words of who knows: the program's own where it failed, else the verdict's."""
-    if decided.phase in {Phase.COMPLETE, Phase.STOPPED}:
+def error_message(ending: Finding, explanation: str | None) -> str | None:
+    """Return why a run failed, in the words of who knows: the program's own where it failed, else the operator's."""
+    if ending.reason.phase in {Phase.COMPLETE, Phase.STOPPED}:
         return None
-    if decided.reason is Reason.APPLICATION_ERROR and explanation:
+    if ending.reason is Reason.APPLICATION_ERROR and explanation:
         return explanation
-    return shortened(decided.message)
+    return shortened(ending.message)
 
 
-def outcome(evidence: Evidence) -> Outcome:
+def outcome_of(evidence: Evidence) -> Outcome:
     """Return how the run that ``evidence`` is about ended. It must be over."""
-    decided = verdict(evidence)
+    ending = ending_of(evidence)
     last = evidence.last
     ended = process_end(last) if last else None
     finish_time = evidence.run.finish.time if evidence.run.finish else None
     return Outcome(
-        verdict=decided,
+        ending=ending,
         exit_code=ended.exit_code if ended else None,
         end_time=(ended.end_time if ended else None) or finish_time,
         exit_message=_exit_message(evidence),
-        error_message=error_message(decided, evidence.explanation),
+        error_message=error_message(ending, evidence.explanation),
         log_tail=log.tail(evidence.log_text or _copied_log(evidence)) or None,
         attempts=attempts(evidence.run, evidence.pods, evidence.recorded),
     )

@@ -1,19 +1,20 @@
 """The run: the batch Job that carries out one Job, as a manifest."""
 
-import re
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from elt_operator.core import run_names
 from elt_operator.core.commands import command_of, literal
-from elt_operator.core.situation import Job, Limits, Pipeline, Run
+from elt_operator.core.model import Job, Pipeline, Run
+from elt_operator.core.situation import Limits
 from elt_operator.core.variables import variables
 from elt_operator.resources import names
 from elt_operator.resources.container import ExtraContainer
-from elt_operator.resources.fields import DNS_LABEL, Json
+from elt_operator.resources.fields import Json
 from elt_operator.resources.job import JobSpec, Trigger
 from elt_operator.resources.pipeline import PipelineSpec
 from elt_operator.resources.placement import TopologySpread
 from elt_operator.resources.pod import OWN_TMP_VOLUME, PodSettings, Volume
+from elt_operator.resources.texts import time_text
 
 # What keeps Meltano quiet, offline and readable by machines; a Pipeline may set each of them otherwise.
 MELTANO_DEFAULTS: Final = {
@@ -23,29 +24,6 @@ MELTANO_DEFAULTS: Final = {
     "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
     "PYTHONUNBUFFERED": "1",
 }
-
-_LONGEST_JOB_NAME: Final = 63
-_NUMBER_DIGITS: Final = 9
-HIGHEST_NUMBER: Final = 10**_NUMBER_DIGITS - 1
-"""Of a run; with a Pipeline's longest name it makes the longest name that a batch Job may have."""
-
-
-def run_name(pipeline: str, number: int) -> str:
-    """Return the name of a Pipeline's run; its uniqueness in the API server is the lock (design: one run at a time)."""
-    return f"{pipeline}-r{number}"
-
-
-def number_of(pipeline: str, name: str) -> int | None:
-    """Return the number in a run's name; ``None`` when ``name`` is not that of a run of ``pipeline``."""
-    digits = name.removeprefix(f"{pipeline}-r")
-    if digits == name or len(digits) > _NUMBER_DIGITS or not (digits.isascii() and digits.isdigit()):
-        return None
-    return int(digits) if digits[0] != "0" else None
-
-
-def may_name_a_job(name: str) -> bool:
-    """Return whether a Job of ours may have this name."""
-    return len(name) <= _LONGEST_JOB_NAME and re.fullmatch(DNS_LABEL, name) is not None
 
 
 def _given(fields: Json) -> Json:
@@ -97,11 +75,6 @@ def _times(trigger: Trigger) -> dict[str, str]:
         "ELT_INTERVAL_END": trigger.interval_end,
     }
     return {name: time_text(moment) for name, moment in times.items() if moment}
-
-
-def time_text(moment: datetime) -> str:
-    """Return a time as Kubernetes writes it: RFC 3339, in UTC, with whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _specs(pipeline: Pipeline, job: Job) -> tuple[PipelineSpec, JobSpec]:
@@ -311,7 +284,7 @@ def run(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> dict[str, 
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": run_name(job.key.pipeline, number),
+            "name": run_names.run_name(job.key.pipeline, number),
             "namespace": job.key.namespace,
             "labels": labels | ({names.QUEUE_LABEL: spec.queue_name} if spec.queue_name else {}),
             "annotations": {

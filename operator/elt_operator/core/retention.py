@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from elt_operator.core import outcome, schedule
-from elt_operator.core.situation import FinishedJob, Run, Situation
+from elt_operator.core.model import EndedJob, Run
+from elt_operator.core.situation import Situation
 
 
 def _due_at(situation: Situation, run: Run) -> datetime | None:
@@ -35,38 +36,28 @@ def _seconds_kept(situation: Situation, run: Run) -> int:
     """
     if run.stop and run.suspended and (run.queue or run.started is None):
         return 0
-    spec = situation.pipeline.spec if situation.pipeline else None
+    spec = situation.spec
     own = spec.run_retention_seconds if spec else None
     return situation.limits.run_retention if own is None else own
 
 
-def due_runs(situation: Situation) -> list[Run]:
-    """Return the runs whose time is over, as far as the cache knows; whether their Jobs have ended is to be asked."""
-    due = [(run, _due_at(situation, run)) for run in situation.runs]
-    return [run for run, moment in due if moment and moment <= situation.now]
+def runs_by_due_time(situation: Situation) -> list[tuple[datetime, Run]]:
+    """Return the runs that are to go, each with the time from which on, as far as the cache knows.
+
+    Whether their Jobs have ended is to be asked.
+    """
+    return [(moment, run) for run in situation.runs if (moment := _due_at(situation, run))]
 
 
-def surplus_runs(situation: Situation) -> list[Run]:
-    """Return the runs to be deleted: kept long enough, and their Job tells how they ended."""
-    told = {uid for uid, job in situation.live_jobs.items() if job and job.ended}
-    return [run for run in due_runs(situation) if run.job_uid in told]
-
-
-def next_look(situation: Situation) -> timedelta | None:
-    """Return when the time of the next run is over."""
-    moments = [moment for run in situation.runs if (moment := _due_at(situation, run)) and moment > situation.now]
-    return min(moments) - situation.now if moments else None
-
-
-def _beyond(limit: int, jobs: Sequence[FinishedJob]) -> list[FinishedJob]:
+def _beyond(limit: int, jobs: Sequence[EndedJob]) -> list[EndedJob]:
     """Return all but the newest ``limit``."""
     newest_first = sorted(jobs, key=lambda job: (job.created, job.name), reverse=True)
     return newest_first[limit:]
 
 
-def surplus_jobs(situation: Situation) -> list[FinishedJob]:
+def surplus_jobs(situation: Situation) -> list[EndedJob]:
     """Return the Jobs to be deleted, the oldest of those that the operator made itself; none without its Pipeline."""
-    spec = situation.pipeline.spec if situation.pipeline else None
+    spec = situation.spec
     if not spec:
         return []
     succeeded = [job for job in situation.history if job.succeeded]

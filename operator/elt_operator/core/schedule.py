@@ -3,17 +3,20 @@
 Times that stand in annotations, or in a status, are others' to write: one that has not come yet counts as none.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from elt_operator.core import cron, render
 from elt_operator.core.cron import Cron, InvalidScheduleError
-from elt_operator.core.render import time_text
-from elt_operator.core.situation import CronJob, Pipeline, Situation, Slot, Timetable
+from elt_operator.core.findings import Answer, Finding, NotYet, first
+from elt_operator.core.model import CronJob, Pipeline, Slot, Timetable
+from elt_operator.core.situation import Situation
 from elt_operator.resources import names
 from elt_operator.resources.fields import Json
 from elt_operator.resources.reasons import Reason
+from elt_operator.resources.texts import time_text
 
 _SUSPENDED: Final = " (suspended)"
 
@@ -125,61 +128,82 @@ def overdue(situation: Situation) -> Overdue | None:
     return expected if expected and situation.now - expected.time > _OVERDUE_AFTER else None
 
 
-def next_look(situation: Situation) -> timedelta | None:
-    """Return when to look whether a time of the schedule is overdue, or what Kubernetes says about one that is."""
-    expected = _next_slot(situation)
-    if expected is None:
-        return None
-    late = situation.now - expected.time
-    if late > _OVERDUE_AFTER:
-        return min(max(late / 5, _OVERDUE_AGAIN), _OVERDUE_AT_LEAST)
-    return expected.time + _OVERDUE_AFTER + timedelta(seconds=1) - situation.now
-
-
 @dataclass(frozen=True)
-class Trouble:
+class Trouble(Finding):
     """Why the schedule is not in place."""
 
-    reason: Reason
-    message: str
     passing: bool = False
     """Whether it goes by itself."""
 
 
-def trouble(situation: Situation, pipeline: Pipeline) -> Trouble | None:
-    """Return why the schedule of ``pipeline`` is not in place; ``None``: it is, or it has none."""
+Rule = Callable[[Situation, Pipeline], Trouble | NotYet | None]
+
+
+def unreadable(_situation: Situation, pipeline: Pipeline) -> Trouble | None:
+    """No CronJob can say what is written there."""
     try:
-        wanted = parsed(pipeline)
+        parsed(pipeline)
     except InvalidScheduleError as error:
         end = "" if f"{error}".endswith("?") else "."
         return Trouble(Reason.INVALID_SCHEDULE, f"{error}{end} No scheduled Job will start until this is fixed.")
-    if not wanted:
-        return None
+    return None
+
+
+def name_taken(situation: Situation, _pipeline: Pipeline) -> Trouble | None:
+    """Somebody else's CronJob has the name that ours needs."""
     found = situation.cron_job
-    if found and not found.owner_uid and not found.left_behind:
-        message = (
-            f"CronJob {found.key.pipeline} already exists and does not belong to the operator. "
-            "Delete it, or give the Pipeline another name."
-        )
-        return Trouble(Reason.NAME_CONFLICT, message)
-    if found and found.owner_uid and found.owner_uid != pipeline.uid:
-        message = f"CronJob {found.key.pipeline} belongs to a deleted Pipeline of the same name and is being removed."
-        return Trouble(Reason.NAME_CONFLICT, message, passing=True)
+    if not found or found.owner_uid or found.left_behind:
+        return None
+    message = (
+        f"CronJob {found.key.pipeline} already exists and does not belong to the operator. "
+        "Delete it, or give the Pipeline another name."
+    )
+    return Trouble(Reason.NAME_CONFLICT, message)
+
+
+def name_not_free_yet(situation: Situation, pipeline: Pipeline) -> Trouble | None:
+    """The CronJob of a Pipeline that was deleted, and that had the same name, is still there."""
+    found = situation.cron_job
+    if not found or not found.owner_uid or found.owner_uid == pipeline.uid:
+        return None
+    message = f"CronJob {found.key.pipeline} belongs to a deleted Pipeline of the same name and is being removed."
+    return Trouble(Reason.NAME_CONFLICT, message, passing=True)
+
+
+def refused(situation: Situation, pipeline: Pipeline) -> Trouble | None:
+    """The API server refuses the CronJob, or the Job of a slot."""
     for uid in (pipeline.uid, *(slot.uid for slot in situation.slots)):
         if refusal := situation.refusals.get(uid):
-            return Trouble(Reason.REJECTED, f"Kubernetes rejects an object that the schedule needs: {refusal.message}")
-    return _not_made(situation)
+            message = f"Kubernetes rejects an object that the schedule needs: {refusal.message}"
+            return Trouble(Reason.REJECTED, message, refusal.ask_again)
+    return None
 
 
-def _not_made(situation: Situation) -> Trouble | None:
-    """Return why Kubernetes makes no slot for a time that has come, in its own words; ``None``: it has none."""
-    late = overdue(situation)
-    warning = situation.warnings.get(late.cron_job_uid) if late else None
-    if not late or not warning or not warning.message or warning.message.startswith(_BESIDE_THE_POINT):
+def slot_not_made(situation: Situation, _pipeline: Pipeline) -> Trouble | NotYet | None:
+    """Kubernetes makes no slot for a time that has come, and says why."""
+    expected = _next_slot(situation)
+    if expected is None:
         return None
-    words = warning.message.removeprefix("Error creating job: ").rstrip(".")
-    message = f"Kubernetes cannot create the Job scheduled for {time_text(late.time)}: {words}.{GOES_ON}"
-    return Trouble(Reason.REJECTED, message, passing=True)
+    late = situation.now - expected.time
+    if late <= _OVERDUE_AFTER:
+        return NotYet(expected.time + _OVERDUE_AFTER + timedelta(seconds=1))
+    again = situation.now + min(max(late / 5, _OVERDUE_AGAIN), _OVERDUE_AT_LEAST)
+    warning = situation.warnings.get(expected.cron_job_uid, "")
+    if not warning or warning.startswith(_BESIDE_THE_POINT):
+        return NotYet(again)
+    words = warning.removeprefix("Error creating job: ").rstrip(".")
+    message = f"Kubernetes cannot create the Job scheduled for {time_text(expected.time)}: {words}.{GOES_ON}"
+    return Trouble(Reason.REJECTED, message, again, passing=True)
+
+
+RULES: Sequence[Rule] = (unreadable, name_taken, name_not_free_yet, refused, slot_not_made)
+
+
+def first_trouble(situation: Situation, pipeline: Pipeline, rules: Sequence[Rule] = RULES) -> Answer[Trouble]:
+    """Return why the schedule of ``pipeline`` is not in place; nothing is found where it is, or where it has none."""
+    if not pipeline.spec or not pipeline.spec.schedule:
+        return Answer()
+    return first(rules, situation, pipeline)
 
 
 def _since(found: CronJob | None, pipeline: Pipeline, agreed: str, deadline: int | None, now: datetime) -> datetime:
@@ -316,6 +340,6 @@ def owned_by(pipeline: Pipeline) -> Json:
 def next_time(situation: Situation, pipeline: Pipeline) -> datetime | None:
     """Return when the schedule fires next; ``None``: it does not."""
     wanted = readable(pipeline)
-    if not wanted or not pipeline.spec or pipeline.spec.suspend or trouble(situation, pipeline):
+    if not wanted or not pipeline.spec or pipeline.spec.suspend or first_trouble(situation, pipeline).finding:
         return None
     return wanted.next_after(situation.now)

@@ -7,13 +7,15 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from elt_operator.core import cron, render, schedule
+from elt_operator.core import cron, run_names, schedule
 from elt_operator.core.events import Event
-from elt_operator.core.render import time_text
-from elt_operator.core.situation import Pipeline, Situation, Slot
+from elt_operator.core.findings import Finding, first
+from elt_operator.core.model import Pipeline, Slot
+from elt_operator.core.situation import Situation
 from elt_operator.resources import conditions, names
 from elt_operator.resources.job import Trigger
 from elt_operator.resources.reasons import Reason
+from elt_operator.resources.texts import time_text
 
 MOST_COUNTED: Final = 1_000
 """How many missed times are counted at once; a schedule of each minute makes as many in a day."""
@@ -21,71 +23,77 @@ MOST_COUNTED: Final = 1_000
 _TOLD_WITHIN: Final = timedelta(minutes=2)
 """How long after a time has passed at most the status has told why there is no slot for it."""
 
-Skip = Callable[[Situation, Slot, datetime], str | None]
+Rule = Callable[[Situation, Slot, datetime], Finding | None]
 """Return why the slot of a time of the schedule becomes no Job; ``None``: it may."""
 
+_skipped = partial(Finding, Reason.SLOT_SKIPPED)
 
-def still_to_come(situation: Situation, slot: Slot, time: datetime) -> str | None:
+
+def still_to_come(situation: Situation, slot: Slot, time: datetime) -> Finding | None:
     """Its time has not come: its own annotation was forged, or the clock that it was made by is wrong."""
     if not schedule.to_come(situation, time):
         return None
-    return f"batch Job {slot.name} was created before that time; check the clocks of the control plane"
+    return _skipped(f"batch Job {slot.name} was created before that time; check the clocks of the control plane")
 
 
-def suspended(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
+def suspended(situation: Situation, _slot: Slot, _time: datetime) -> Finding | None:
     """The schedule was suspended before the slot was seen."""
-    spec = situation.pipeline.spec if situation.pipeline else None
-    return "the schedule is suspended (spec.suspend)" if spec and spec.suspend else None
+    spec = situation.spec
+    return _skipped("the schedule is suspended (spec.suspend)") if spec and spec.suspend else None
 
 
-def unreadable(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
+def unreadable(situation: Situation, _slot: Slot, _time: datetime) -> Finding | None:
     """The schedule was changed to one that cannot be carried out, before the slot was seen."""
     pipeline = situation.pipeline
     if not pipeline or not pipeline.spec or not pipeline.spec.schedule or schedule.readable(pipeline):
         return None
-    return "spec.schedule is no longer valid"
+    return _skipped("spec.schedule is no longer valid")
 
 
-def too_late(situation: Situation, _slot: Slot, time: datetime) -> str | None:
+def too_late(situation: Situation, _slot: Slot, time: datetime) -> Finding | None:
     """Its startingDeadlineSeconds are over."""
-    spec = situation.pipeline.spec if situation.pipeline else None
+    spec = situation.spec
     if not spec or spec.starting_deadline_seconds is None:
         return None
     late = (situation.now - time).total_seconds()
     if late <= spec.starting_deadline_seconds:
         return None
-    return f"it would have started {late:.0f} s late (startingDeadlineSeconds: {spec.starting_deadline_seconds})"
+    return _skipped(
+        f"it would have started {late:.0f} s late (startingDeadlineSeconds: {spec.starting_deadline_seconds})"
+    )
 
 
-def superseded(situation: Situation, _slot: Slot, time: datetime) -> str | None:
+def superseded(situation: Situation, _slot: Slot, time: datetime) -> Finding | None:
     """A later time has come meanwhile; the CronJob makes its slot as soon as this one is gone."""
     wanted = schedule.readable(situation.pipeline) if situation.pipeline else None
     later = wanted.next_after(time) if wanted else None
     if later is None or later > situation.now:
         return None
-    return f"a later one ({time_text(later)}) was already due, and only the latest is run"
+    return _skipped(f"a later one ({time_text(later)}) was already due, and only the latest is run")
 
 
-def busy(situation: Situation, _slot: Slot, _time: datetime) -> str | None:
+def busy(situation: Situation, _slot: Slot, _time: datetime) -> Finding | None:
     """Another scheduled Job waits already (Queue), or any other is active (Forbid)."""
-    spec = situation.pipeline.spec if situation.pipeline else None
-    policy = spec.concurrency_policy if spec else "Queue"
+    policy = situation.concurrency_policy
     for job in situation.jobs:
         if job.deleting:
             continue
         if policy == "Forbid":
-            return f"Job {job.name} is active (concurrencyPolicy: Forbid)"
+            return _skipped(f"Job {job.name} is active (concurrencyPolicy: Forbid)")
         if policy == "Queue" and job.scheduled and not situation.run_of(job) and not job.status.task_name:
-            return f"scheduled Job {job.name} is already queued; at most one may wait (concurrencyPolicy: Queue)"
+            return _skipped(
+                f"scheduled Job {job.name} is already queued; at most one may wait (concurrencyPolicy: Queue)"
+            )
     return None
 
 
-def name_taken(situation: Situation, slot: Slot, _time: datetime) -> str | None:
+def name_taken(situation: Situation, slot: Slot, _time: datetime) -> Finding | None:
     """A Job of the name that its Job would have is there, and was not made for it."""
-    return f"another Job is already named {slot.name}" if situation.slot_jobs.get(slot.uid) is False else None
+    taken = situation.caused_jobs.get(slot.uid) is False
+    return _skipped(f"another Job is already named {slot.name}") if taken else None
 
 
-SKIPS: Sequence[Skip] = (still_to_come, name_taken, suspended, unreadable, too_late, superseded, busy)
+RULES: Sequence[Rule] = (still_to_come, name_taken, suspended, unreadable, too_late, superseded, busy)
 
 
 def _outdated(situation: Situation, slot: Slot) -> bool:
@@ -96,7 +104,7 @@ def _outdated(situation: Situation, slot: Slot) -> bool:
 
 def made(situation: Situation, slot: Slot) -> bool:
     """Whether the Job of ``slot`` was made."""
-    return situation.slot_jobs.get(slot.uid) is True or any(
+    return situation.caused_jobs.get(slot.uid) is True or any(
         job.slot_uid == slot.uid and job.name == slot.name for job in situation.jobs
     )
 
@@ -109,17 +117,18 @@ def _dealt_with(situation: Situation, slot: Slot) -> bool:
 
 def _refused_by_hand(situation: Situation, slot: Slot) -> str | None:
     """Return why a slot that was made by hand becomes no Job, and what to do."""
-    if not render.may_name_a_job(slot.name):
+    if not run_names.may_name_a_job(slot.name):
         return "a Job cannot have this name; choose at most 63 lower-case letters, digits and `-`"
-    taken = situation.slot_jobs.get(slot.uid) is False
+    taken = situation.caused_jobs.get(slot.uid) is False
     return f"another Job is already named {slot.name}; choose another name" if taken else None
 
 
-def skipped_because(situation: Situation, slot: Slot, skips: Sequence[Skip] = SKIPS) -> str | None:
+def skipped_because(situation: Situation, slot: Slot, rules: Sequence[Rule] = RULES) -> str | None:
     """Return why ``slot`` becomes no Job; ``None``: it may."""
     if slot.time is None:
         return _refused_by_hand(situation, slot)
-    return next((words for skip in skips if (words := skip(situation, slot, slot.time))), None)
+    found = first(rules, situation, slot, slot.time).finding
+    return found.message if found else None
 
 
 def due(situation: Situation) -> list[Slot]:
@@ -195,18 +204,18 @@ def settled(situation: Situation) -> list[Settled]:
 
 def _settle(situation: Situation, slot: Slot, because: str | None, last: datetime | None) -> Settled:
     if slot.time is None:
-        told = [_skip(f"Batch Job {slot.name} did not start a Job and was deleted: {because}.")] if because else []
+        told = [_event(f"Batch Job {slot.name} did not start a Job and was deleted: {because}.")] if because else []
         return Settled(slot, events=told)
     scheduled = time_text(slot.time if cron.within_bounds(slot.time) else cron.LATEST)
-    skipped = [_skip(f"Skipped the run scheduled for {scheduled}: {because}.")] if because else []
+    skipped = [_event(f"Skipped the run scheduled for {scheduled}: {because}.")] if because else []
     if schedule.to_come(situation, slot.time):  # it is no time that has passed, and others will come before it
         return Settled(slot, events=skipped)
     missed = _missed(situation, slot, slot.time, last)
-    told = [_skip(_about_missed(situation, missed))] if missed else []
+    told = [_event(_about_missed(situation, missed))] if missed else []
     return Settled(slot, slot.time, len(missed) + bool(because), [*told, *skipped])
 
 
-_skip = partial(Event, "Warning", Reason.SLOT_SKIPPED)
+_event = partial(Event, "Warning", Reason.SLOT_SKIPPED)
 
 
 def _missed(situation: Situation, slot: Slot, time: datetime, last: datetime | None) -> list[datetime]:
@@ -230,7 +239,7 @@ def _known_then(situation: Situation, first: datetime) -> str:
     """Return why the Pipeline has not been ready since ``first``, as its status says; empty: it may have been."""
     told = situation.pipeline.status.conditions if situation.pipeline else None
     ready = next((one for one in told or [] if one.type == conditions.READY), None)
-    if ready is None or conditions.Verdict(ready.status) is not conditions.Verdict.FALSE:
+    if ready is None or conditions.ConditionStatus(ready.status) is not conditions.ConditionStatus.FALSE:
         return ""
     return ready.message.removesuffix(schedule.GOES_ON) if ready.last_transition_time - first <= _TOLD_WITHIN else ""
 
@@ -252,11 +261,3 @@ def last_time(pipeline: Pipeline, done: Sequence[Settled]) -> datetime | None:
 def skipped(pipeline: Pipeline, done: Sequence[Settled]) -> int:
     """Return how many times of the schedule have passed without a Job, ever, with those in ``done``."""
     return (pipeline.status.skipped_slots or 0) + sum(one.skipped for one in done)
-
-
-def next_look(situation: Situation) -> timedelta | None:
-    """Return when to try again what Kubernetes has refused."""
-    uids = [situation.pipeline.uid] if situation.pipeline else []
-    refusals = [situation.refused_lately(uid) for uid in (*uids, *(slot.uid for slot in situation.slots))]
-    moments = [refusal.ask_again for refusal in refusals if refusal]
-    return min(moments) - situation.now if moments else None

@@ -5,25 +5,27 @@ from dataclasses import replace
 from datetime import datetime
 
 from elt_operator.core import commands, outcome, schedule, slots
-from elt_operator.core.admission import Refusal
 from elt_operator.core.faults import Fault
-from elt_operator.core.situation import Job, Pipeline, Pod, Run, Situation
+from elt_operator.core.findings import Finding
+from elt_operator.core.model import Job, Pipeline, Pod, Run
+from elt_operator.core.situation import Situation
 from elt_operator.core.slots import Settled
 from elt_operator.core.words import shortened
 from elt_operator.resources import conditions
-from elt_operator.resources.conditions import Condition, Verdict, transitioned
-from elt_operator.resources.job import TERMINAL_PHASES, JobStatus, Phase
+from elt_operator.resources.conditions import Condition, ConditionStatus, transitioned
+from elt_operator.resources.job import JobStatus
+from elt_operator.resources.phases import TERMINAL_PHASES, Phase
 from elt_operator.resources.pipeline import ActiveJob, LastJob, PipelineStatus
 from elt_operator.resources.reasons import Reason
 
 
-def _conditions_of(described: Job | Pipeline, now: datetime) -> Callable[[str, Verdict, str, str], Condition]:
+def _conditions_of(described: Job | Pipeline, now: datetime) -> Callable[[str, ConditionStatus, str, str], Condition]:
     """Return what makes a condition of ``described`` out of its type, status, reason and message."""
 
-    def condition(kind: str, verdict: Verdict, reason: str, message: str) -> Condition:
+    def condition(kind: str, status: ConditionStatus, reason: str, message: str) -> Condition:
         return Condition(
             type=kind,
-            status=verdict.value,
+            status=status.value,
             reason=reason,
             message=shortened(message),
             last_transition_time=now,
@@ -33,51 +35,57 @@ def _conditions_of(described: Job | Pipeline, now: datetime) -> Callable[[str, V
     return condition
 
 
-def _job_conditions(job: Job, phase: Phase, reason: Reason, message: str, now: datetime) -> list[Condition]:
+def _job_conditions(job: Job, phase: Phase, found: Finding, now: datetime) -> list[Condition]:
     """Return the conditions of a Job: in progress until it ends, then succeeded or stalled (kstatus)."""
     make = _conditions_of(job, now)
 
-    def condition(kind: str, verdict: Verdict) -> Condition:
-        return make(kind, verdict, reason, message)
+    def condition(kind: str, status: ConditionStatus) -> Condition:
+        return make(kind, status, found.reason, found.message)
 
     if phase not in TERMINAL_PHASES:
-        current = [condition(conditions.SUCCEEDED, Verdict.UNKNOWN), condition(conditions.RECONCILING, Verdict.TRUE)]
+        current = [
+            condition(conditions.SUCCEEDED, ConditionStatus.UNKNOWN),
+            condition(conditions.RECONCILING, ConditionStatus.TRUE),
+        ]
     elif phase is Phase.COMPLETE:
-        current = [condition(conditions.SUCCEEDED, Verdict.TRUE)]
+        current = [condition(conditions.SUCCEEDED, ConditionStatus.TRUE)]
     else:
-        current = [condition(conditions.SUCCEEDED, Verdict.FALSE), condition(conditions.STALLED, Verdict.TRUE)]
+        current = [
+            condition(conditions.SUCCEEDED, ConditionStatus.FALSE),
+            condition(conditions.STALLED, ConditionStatus.TRUE),
+        ]
     return transitioned(job.status.conditions or [], current)
 
 
-def says(job: Job, reason: Reason, message: str) -> bool:
+def says(job: Job, hold: Finding) -> bool:
     """Return whether the status of ``job`` says that it waits, and why, already."""
     told = job.status
     return (
         told.phase is Phase.QUEUED
-        and told.reason == reason
+        and told.reason == hold.reason
         and told.observed_generation == job.generation
-        and [condition.message for condition in (told.conditions or [])[:1]] == [shortened(message)]
+        and [condition.message for condition in (told.conditions or [])[:1]] == [shortened(hold.message)]
     )
 
 
-def queued(job: Job, reason: Reason, message: str, now: datetime) -> JobStatus:
+def queued(job: Job, hold: Finding, now: datetime) -> JobStatus:
     """Return the status of a Job that waits."""
     return JobStatus(
         phase=Phase.QUEUED,
-        reason=reason,
+        reason=hold.reason,
         observed_generation=job.generation,
-        conditions=_job_conditions(job, Phase.QUEUED, reason, message, now),
+        conditions=_job_conditions(job, Phase.QUEUED, hold, now),
     )
 
 
-def running(situation: Situation, job: Job, run: Run, reason: Reason, message: str) -> JobStatus:
+def running(situation: Situation, job: Job, run: Run, found: Finding) -> JobStatus:
     """Return the status of a Job whose run is under way."""
     return JobStatus(
         phase=Phase.RUNNING,
-        reason=reason,
+        reason=found.reason,
         observed_generation=job.generation,
         pipeline_generation=run.pipeline_generation,
-        conditions=_job_conditions(job, Phase.RUNNING, reason, message, situation.now),
+        conditions=_job_conditions(job, Phase.RUNNING, found, situation.now),
         start_time=run.created,
         task_name=run.name,
         arguments=_arguments(situation, job, run),
@@ -97,13 +105,13 @@ def _arguments(situation: Situation, job: Job, run: Run) -> list[str] | None:
 
 def ended(situation: Situation, job: Job, run: Run, result: outcome.Outcome) -> JobStatus:
     """Return the last status of a Job whose run is over."""
-    verdict = result.verdict
+    ending = result.ending
     return JobStatus(
-        phase=verdict.phase,
-        reason=verdict.reason,
+        phase=ending.reason.phase,
+        reason=ending.reason,
         observed_generation=job.generation,
         pipeline_generation=run.pipeline_generation,
-        conditions=_job_conditions(job, verdict.phase, verdict.reason, verdict.message, situation.now),
+        conditions=_job_conditions(job, ending.reason.phase, ending, situation.now),
         start_time=run.created,
         end_time=result.end_time or situation.now,
         exit_code=result.exit_code,
@@ -121,31 +129,31 @@ def ended_plainly(job: Job, run: Run, pods: Sequence[Pod], fault: Fault, now: da
     plain = [replace(pod, ended=pod.ended and replace(pod.ended, message=""), message="", others=()) for pod in pods]
     finish = run.finish and replace(run.finish, message="")
     evidence = outcome.Evidence(replace(run, finish=finish), plain)
-    verdict, last = outcome.verdict(evidence), evidence.last
+    ending, last = outcome.ending_of(evidence), evidence.last
     end = outcome.process_end(last) if last else None
-    message = f"{verdict.message} The operator could not read anything else about the run ({fault.words})."
+    message = f"{ending.message} The operator could not read anything else about the run ({fault.words})."
     return JobStatus(
-        phase=verdict.phase,
-        reason=verdict.reason,
+        phase=ending.reason.phase,
+        reason=ending.reason,
         observed_generation=job.generation,
-        conditions=_job_conditions(job, verdict.phase, verdict.reason, message, now),
+        conditions=_job_conditions(job, ending.reason.phase, replace(ending, message=message), now),
         start_time=run.created,
         end_time=(end.end_time if end else None) or now,
         exit_code=end.exit_code if end else None,
         task_name=run.name,
-        error_message=outcome.error_message(verdict, None),
+        error_message=outcome.error_message(ending, None),
     )
 
 
-def refused(job: Job, refusal: Refusal, now: datetime) -> JobStatus:
+def refused(job: Job, denial: Finding, now: datetime) -> JobStatus:
     """Return the last status of a Job that never started."""
     return JobStatus(
-        phase=refusal.phase,
-        reason=refusal.reason,
+        phase=denial.reason.phase,
+        reason=denial.reason,
         observed_generation=job.generation,
-        conditions=_job_conditions(job, refusal.phase, refusal.reason, refusal.message, now),
+        conditions=_job_conditions(job, denial.reason.phase, denial, now),
         end_time=now,
-        error_message=shortened(refusal.message) if refusal.phase is Phase.ERROR else None,
+        error_message=shortened(denial.message) if denial.reason.phase is Phase.ERROR else None,
     )
 
 
@@ -160,7 +168,7 @@ def lost(job: Job, now: datetime) -> JobStatus:
             "phase": Phase.UNKNOWN,
             "reason": Reason.RESULT_LOST.value,
             "observed_generation": job.generation,
-            "conditions": _job_conditions(job, Phase.UNKNOWN, Reason.RESULT_LOST, message, now),
+            "conditions": _job_conditions(job, Phase.UNKNOWN, Finding(Reason.RESULT_LOST, message), now),
             "end_time": now,
             "error_message": message,
         }
@@ -172,22 +180,22 @@ def _pipeline_conditions(situation: Situation, pipeline: Pipeline, last: LastJob
     if pipeline.spec is None:
         message = f"The spec cannot be read: {pipeline.problem}"
         current = [
-            condition(conditions.READY, Verdict.FALSE, Reason.INVALID_CONFIGURATION, message),
-            condition(conditions.STALLED, Verdict.TRUE, Reason.INVALID_CONFIGURATION, message),
+            condition(conditions.READY, ConditionStatus.FALSE, Reason.INVALID_CONFIGURATION, message),
+            condition(conditions.STALLED, ConditionStatus.TRUE, Reason.INVALID_CONFIGURATION, message),
         ]
-    elif trouble := schedule.trouble(situation, pipeline):
+    elif trouble := schedule.first_trouble(situation, pipeline).finding:
         abnormal = conditions.RECONCILING if trouble.passing else conditions.STALLED
         current = [
-            condition(conditions.READY, Verdict.FALSE, trouble.reason, trouble.message),
-            condition(abnormal, Verdict.TRUE, trouble.reason, trouble.message),
+            condition(conditions.READY, ConditionStatus.FALSE, trouble.reason, trouble.message),
+            condition(abnormal, ConditionStatus.TRUE, trouble.reason, trouble.message),
         ]
     else:
         reason = Reason.SUSPENDED if pipeline.spec.schedule and pipeline.spec.suspend else Reason.ACCEPTED
-        current = [condition(conditions.READY, Verdict.TRUE, reason, reason.sentence)]
+        current = [condition(conditions.READY, ConditionStatus.TRUE, reason, reason.sentence)]
     if last:
-        verdict = Verdict.TRUE if last.phase == Phase.COMPLETE else Verdict.FALSE
+        succeeded = ConditionStatus.TRUE if last.phase == Phase.COMPLETE else ConditionStatus.FALSE
         said = f"Job {last.name} ended as {last.phase}."
-        current.append(condition(conditions.LAST_JOB_SUCCEEDED, verdict, last.phase.capitalize(), said))
+        current.append(condition(conditions.LAST_JOB_SUCCEEDED, succeeded, last.phase.capitalize(), said))
     return transitioned(pipeline.status.conditions or [], current)
 
 
@@ -199,8 +207,8 @@ def faulty_pipeline(pipeline: Pipeline, fault: Fault, now: datetime) -> Pipeline
         "run. This is a bug in the operator; please report it, and change the Pipeline to have it tried again."
     )
     current = [
-        condition(conditions.READY, Verdict.FALSE, Reason.OPERATOR_ERROR, message),
-        condition(conditions.STALLED, Verdict.TRUE, Reason.OPERATOR_ERROR, message),
+        condition(conditions.READY, ConditionStatus.FALSE, Reason.OPERATOR_ERROR, message),
+        condition(conditions.STALLED, ConditionStatus.TRUE, Reason.OPERATOR_ERROR, message),
     ]
     told = transitioned(pipeline.status.conditions or [], current)
     return pipeline.status.model_copy(update={"observed_generation": pipeline.generation, "conditions": told})
@@ -264,7 +272,7 @@ def newest_ended_job(situation: Situation) -> Job | None:
     since = told.start_time if told else None
     ended = [
         job
-        for job in situation.live_jobs.values()
-        if job and job.ended and job.status.start_time and (since is None or job.status.start_time >= since)
+        for job in situation.former_jobs.values()
+        if job.ended and job.status.start_time and (since is None or job.status.start_time >= since)
     ]
     return max(ended, key=lambda job: (job.status.start_time, job.status.end_time), default=None)

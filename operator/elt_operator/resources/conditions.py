@@ -28,7 +28,7 @@ LAST_JOB_SUCCEEDED = "LastJobSucceeded"
 """Pipeline: how its last Job ended. Absent before the first one did."""
 
 
-class Verdict(StrEnum):
+class ConditionStatus(StrEnum):
     """A condition's status."""
 
     TRUE = "True"
@@ -46,7 +46,7 @@ class Condition(Fields):
     reason: Annotated[Text, Field(max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
     """One CamelCase word that says why; the words are listed in docs/job.md."""
     message: Annotated[Text, Field(max_length=32768)]
-    """The same for people, with what to do if anything must be done."""
+    """An explanation for people, and what to do if anything has to be done."""
     last_transition_time: Moment
     """When the status last changed from one value to another."""
     observed_generation: Annotated[int, Field(ge=-1, le=2**62)] = -1

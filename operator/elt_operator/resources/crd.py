@@ -11,7 +11,8 @@ import yaml
 
 from elt_operator.resources import names
 from elt_operator.resources.fields import DNS_LABEL, Fields, Json, rule
-from elt_operator.resources.job import TERMINAL_PHASES, JobSpec, JobStatus
+from elt_operator.resources.job import JobSpec, JobStatus
+from elt_operator.resources.phases import TERMINAL_PHASES
 from elt_operator.resources.pipeline import PipelineSpec, PipelineStatus
 
 _SUCCEEDED_MESSAGE: Final = '.status.conditions[?(@.type=="Succeeded")].message'
@@ -40,7 +41,7 @@ PIPELINE: Final = Kind(
     kind="Pipeline",
     plural=names.PIPELINES,
     short_name="eltp",
-    description="A Pipeline says what to run, with which settings, when and within which limits. "
+    description="A Pipeline defines what to run, with which settings, when and within which limits. "
     "One execution of it is a Job (kubectl explain eltjobs).",
     spec=PipelineSpec,
     status=PipelineStatus,

@@ -1,6 +1,5 @@
 """The Job: one execution of a Pipeline."""
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -18,6 +17,7 @@ from elt_operator.resources.fields import (
     rule,
     rules,
 )
+from elt_operator.resources.phases import TERMINAL_PHASES, Phase
 from elt_operator.resources.pipeline import Properties
 from elt_operator.resources.texts import Arguments, Moment, Time
 
@@ -32,21 +32,6 @@ ERROR_MESSAGE_BYTES = 1024
 
 MOST_ATTEMPTS = 64
 """How many of a run's attempts its Job's status tells of: the last ones. Evictions can make many."""
-
-
-class Phase(StrEnum):
-    """The users' word for where a Job is; upper case as in the API that this model comes from."""
-
-    QUEUED = "QUEUED"
-    RUNNING = "RUNNING"
-    COMPLETE = "COMPLETE"
-    ERROR = "ERROR"
-    STOPPED = "STOPPED"
-    UNKNOWN = "UNKNOWN"
-
-
-TERMINAL_PHASES = frozenset({Phase.COMPLETE, Phase.ERROR, Phase.STOPPED, Phase.UNKNOWN})
-"""Phases that never change again. UNKNOWN is one: the outcome was lost, and the status says so."""
 
 
 def _fixed(field: str) -> dict[str, str]:
@@ -97,13 +82,13 @@ class JobSpec(
         ),
     ),
 ):
-    """Which Pipeline to run, and what is different this time. Only `stop` may change later."""
+    """Which Pipeline to run, and what is different this time. Only `stop` can be changed later."""
 
     pipeline_name: PipelineName
     """The Pipeline, in the same namespace."""
     arguments: Arguments | None = None
-    """Further arguments: appended to the command, to each action, or given to the script as $1, $2 …; never through a
-    shell."""
+    """Additional arguments: appended to the command or to each action, or passed to the script as $1, $2 …; never
+    through a shell."""
     properties: Properties | None = None
     """Properties that override the Pipeline's, except its protectedProperties."""
     full_refresh: bool = False
@@ -149,7 +134,7 @@ class JobStatus(
     reason: ShortText = "Queued"
     """Why, in one word; docs/job.md lists them."""
     observed_generation: Generation = -1
-    """The metadata.generation that this status describes; -1: not looked at yet."""
+    """The metadata.generation that this status describes; -1: not processed yet."""
     pipeline_generation: Generation | None = None
     """The metadata.generation of the Pipeline spec that was run."""
     conditions: Conditions | None = None
@@ -157,7 +142,7 @@ class JobStatus(
     start_time: Moment | None = None
     """When the run was created."""
     end_time: Moment | None = None
-    """When the run's last container ended, or the Job itself where no container did."""
+    """When the run's last container ended; if no container did, when the Job itself ended."""
     exit_code: Annotated[int, Field(ge=-(2**31), le=2**31 - 1)] | None = None
     """Exit code of the last attempt; absent when no container ended."""
     task_name: Label | None = None

@@ -166,3 +166,8 @@ RELATIVE_FILE: Final = rule(
     "the path must be relative, must not start with `..` and must not contain it, for example conf/tap.json",
 )
 """Kubernetes keeps names that start with ``..`` to itself in the volumes that it fills."""
+
+
+def time_text(moment: datetime) -> str:
+    """Return a time as Kubernetes writes it: RFC 3339, in UTC, with whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

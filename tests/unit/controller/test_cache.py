@@ -5,8 +5,9 @@ from typing import Any
 
 import builders
 from builders import KEY, START, a_pod, a_run
+from elt_operator.controller import snapshots
 from elt_operator.controller.cache import Cache, Store
-from elt_operator.core.situation import Job, Key, PodLog, Refusal
+from elt_operator.core.model import Job, PipelineKey, PodLog, Refusal
 from elt_operator.kube.foreign import Body
 
 
@@ -25,7 +26,7 @@ def phases(cache: Cache) -> list[str]:
 def test_the_newest_version_stays() -> None:
     cache = Cache()
 
-    assert cache.jobs.take(a_job(5, "RUNNING")) == KEY
+    assert cache.jobs.take(a_job(5, "RUNNING")) == {KEY}
     cache.jobs.take(a_job(4, "QUEUED"))
 
     assert phases(cache) == ["RUNNING"]
@@ -35,7 +36,7 @@ def test_an_ended_job_goes_and_an_older_word_does_not_bring_it_back() -> None:
     cache = Cache()
     cache.jobs.take(a_job(5, "RUNNING"))
 
-    assert cache.jobs.take(a_job(6, "COMPLETE")) == KEY, "so that its Pipeline is looked at"
+    assert cache.jobs.take(a_job(6, "COMPLETE")) == {KEY}, "so that its Pipeline is looked at"
     cache.jobs.take(a_job(5, "RUNNING"))
 
     assert phases(cache) == []
@@ -45,8 +46,8 @@ def test_a_deleted_object_goes() -> None:
     cache = Cache()
     cache.jobs.take(a_job(5))
 
-    assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) == KEY
-    assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) is None
+    assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) == {KEY}
+    assert cache.jobs.take_event({"type": "DELETED", "object": a_job(5)}) == set()
     assert cache.all_keys() == set()
 
 
@@ -56,8 +57,8 @@ def test_a_late_answer_does_not_bring_back_what_is_gone() -> None:
 
     cache.jobs.take_event({"type": "DELETED", "object": a_job(8)})
 
-    assert cache.jobs.take(a_job(7)) is None
-    assert cache.jobs.take(a_job(9)) == KEY, "its label was taken away, and put on again"
+    assert cache.jobs.take(a_job(7)) == set()
+    assert cache.jobs.take(a_job(9)) == {KEY}, "its label was taken away, and put on again"
 
 
 def test_what_cannot_be_read_any_more_stays_as_it_was_known() -> None:
@@ -70,7 +71,7 @@ def test_what_cannot_be_read_any_more_stays_as_it_was_known() -> None:
     store: Store[Job] = Store(read, lambda _body, why: told.append(why))
     store.take(a_job(5))
 
-    assert store.take({**a_job(6), "spec": {}}) is None
+    assert store.take({**a_job(6), "spec": {}}) == set()
     assert told == ["ZeroDivisionError"]
     assert [job.name for job in store.of(KEY)] == ["job-1"]
 
@@ -81,9 +82,20 @@ def test_an_object_that_moves_to_another_pipeline_leaves_the_first() -> None:
 
     moved = cache.jobs.take(a_job(6, pipeline="other"))
 
-    assert moved is not None
-    assert moved.pipeline == "other"
+    assert {key.pipeline for key in moved} == {KEY.pipeline, "other"}, "the first has one Job less"
     assert cache.jobs.of(KEY) == []
+
+
+def test_an_object_may_concern_several_pipelines() -> None:
+    other = PipelineKey(KEY.namespace, "other")
+    store: Store[Job] = Store(snapshots.job, concerned=lambda job: {job.key, other})
+
+    assert store.take(a_job(5)) == {KEY, other}
+    assert store.take(a_job(6)) == {KEY, other}
+    assert [job.resource_version for job in (*store.of(KEY), *store.of(other))] == ["6", "6"]
+    assert len(list(store.all())) == 1
+    assert store.forget("uid") == {KEY, other}
+    assert store.keys() == set()
 
 
 def test_versions_that_are_no_numbers_are_taken_as_they_come() -> None:
@@ -96,9 +108,9 @@ def test_versions_that_are_no_numbers_are_taken_as_they_come() -> None:
     assert phases(cache) == ["QUEUED"]
 
 
-def remember(cache: Cache, key: Key, uid: str) -> None:
+def remember(cache: Cache, key: PipelineKey, uid: str) -> None:
     """Remember what the operator learns besides about a Pipeline, and about an object."""
-    cache.slot_jobs[key] = {uid: True}
+    cache.caused_jobs[key] = {uid: True}
     cache.last_words[key] = {uid: PodLog("the end")}
     cache.pipelines_missed[key] = START
     cache.taken_numbers[key] = {7}
@@ -109,12 +121,12 @@ def remember(cache: Cache, key: Key, uid: str) -> None:
 
 
 def remembered(cache: Cache) -> list[set[Any]]:
-    by_key = (cache.slot_jobs, cache.last_words, cache.pipelines_missed, cache.taken_numbers, cache.last_ended)
+    by_key = (cache.caused_jobs, cache.last_words, cache.pipelines_missed, cache.taken_numbers, cache.last_ended)
     departed = ({key for key in (KEY, GONE) if store.of(key)} for store in (cache.departed_runs, cache.departed_pods))
     return [*(set(table) for table in by_key), set(cache.refusals), *departed]
 
 
-GONE = Key(KEY.namespace, "gone")
+GONE = PipelineKey(KEY.namespace, "gone")
 
 
 def test_nothing_is_remembered_about_what_is_gone() -> None:

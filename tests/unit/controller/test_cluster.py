@@ -17,7 +17,8 @@ from elt_operator.controller import cluster as cluster_module
 from elt_operator.controller.cluster import LiveCluster, event_manifest
 from elt_operator.controller.sources import Source
 from elt_operator.core.events import Event
-from elt_operator.core.situation import FinishedJob, Key, Stop
+from elt_operator.core.findings import Finding
+from elt_operator.core.model import EndedJob, PipelineKey
 from elt_operator.errors import Refused, Stale
 from elt_operator.kube import paths
 from elt_operator.kube.client import Client
@@ -28,7 +29,7 @@ BATCH, OURS, CORE = (
     f"{root}/namespaces/{KEY.namespace}" for root in ("/apis/batch/v1", "/apis/elt-operator.io/v1alpha1", "/api/v1")
 )
 EVENT = Event("Warning", "Rejected", "no")
-ODD = Key(KEY.namespace, "../../../../api/v1/pods")
+ODD = PipelineKey(KEY.namespace, "../../../../api/v1/pods")
 
 
 @dataclass
@@ -60,13 +61,13 @@ async def made() -> AsyncIterator[tuple[LiveCluster, Server]]:
         yield LiveCluster.behind(client), server
 
 
-def a_finished_job() -> FinishedJob:
-    return FinishedJob(KEY, "job-1", "job-1-uid", at(0), succeeded=True)
+def a_finished_job() -> EndedJob:
+    return EndedJob(KEY, "job-1", "job-1-uid", at(0), succeeded=True)
 
 
 Act = Callable[[LiveCluster], Awaitable[Any]]
 MANIFEST = {"metadata": {"name": "x"}}
-STOP = Stop(Reason.STOPPED, "told to")
+STOP = Finding(Reason.STOPPED, "told to")
 CREATES: list[Any] = [
     pytest.param(lambda live: live.create_run(KEY, MANIFEST), id="create a run"),
     pytest.param(lambda live: live.create_job(KEY, MANIFEST), id="create a Job"),
@@ -211,7 +212,7 @@ async def test_what_no_object_can_be_named_is_not_there_and_not_asked_for(
 @pytest.mark.parametrize(
     "act",
     [
-        pytest.param(lambda live: live.create_run(Key("..", "a"), MANIFEST), id="create"),
+        pytest.param(lambda live: live.create_run(PipelineKey("..", "a"), MANIFEST), id="create"),
         pytest.param(lambda live: live.write_job_status(KEY.namespace, ODD.pipeline, "7", {}), id="write a status"),
     ],
 )

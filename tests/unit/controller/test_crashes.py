@@ -16,7 +16,8 @@ from elt_operator.controller.cache import Cache
 from elt_operator.controller.queue import WorkQueue
 from elt_operator.controller.reconciler import Reconciler
 from elt_operator.core import cron
-from elt_operator.core.situation import Key, Limits
+from elt_operator.core.model import PipelineKey
+from elt_operator.core.situation import Limits
 from fakes.cluster import PLURALS, Crash, FakeCluster, Fault, owner
 
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
@@ -50,7 +51,7 @@ class Operator:
     def reconcile(self) -> None:
         """Look at the Pipeline once; an error that the operator calls a bug fails the test."""
         now = self.cluster.now
-        queue: WorkQueue[Key] = WorkQueue()
+        queue: WorkQueue[PipelineKey] = WorkQueue()
         reconciler = Reconciler(self.cluster, self.cache, queue, lambda: now, Limits())
         bugs: list[logging.LogRecord] = []
         watcher = logging.Handler(logging.ERROR)

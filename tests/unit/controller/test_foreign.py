@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import decided
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.gather import from_cache
-from elt_operator.core.plan import plan
-from elt_operator.core.questions import open_questions
-from elt_operator.core.situation import Key, Limits
+from elt_operator.core.model import PipelineKey
+from elt_operator.core.situation import Limits
 from elt_operator.kube import foreign
 from unit.controller import bodies
 
@@ -62,10 +62,9 @@ def test_no_plan_of_such_bodies_raises(found: dict[str, Any]) -> None:
         cache.take_event(plural, {"type": "ADDED", "object": body})
     assert NOW
 
-    for key in {*cache.all_keys(), Key("default", "weather")}:
+    for key in {*cache.all_keys(), PipelineKey("default", "weather")}:
         situation = from_cache(cache, key, NOW, Limits())
-        open_questions(situation)
-        plan(situation)
+        decided(situation)
 
 
 @pytest.mark.parametrize(

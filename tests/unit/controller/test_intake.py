@@ -18,7 +18,7 @@ from elt_operator.controller.places import Places
 from elt_operator.controller.queue import WorkQueue
 from elt_operator.controller.resync import Resync
 from elt_operator.controller.sources import Source
-from elt_operator.core.situation import Key, Pod
+from elt_operator.core.model import PipelineKey, Pod
 from elt_operator.kube.answers import Page
 from elt_operator.resources import names
 
@@ -41,7 +41,7 @@ class World:
             return replace(a_pod(), uid=body["metadata"]["uid"])
 
         monkeypatch.setattr(snapshots, "pod", pod)
-        self.woken, self.counted = list[Key](), list[str]()
+        self.woken, self.counted = list[PipelineKey](), list[str]()
         self.unreadable = Unreadable(self.counted.append)
         self.cache = Cache(self.unreadable.tell)
         self.intake = Intake(self.cache, self.woken.append, self.unreadable.tell)
@@ -199,7 +199,7 @@ class Lists:
 @given(source=st.sampled_from(SOURCES), body=_BODIES, kind=st.sampled_from(["ADDED", "MODIFIED"]) | _LEAVES)
 def test_no_body_is_too_odd_for_a_list_or_a_watch(source: Source, body: Any, kind: Any) -> None:
     counted = list[str]()
-    cache, queue, unreadable = Cache(), WorkQueue[Key](), Unreadable(counted.append)
+    cache, queue, unreadable = Cache(), WorkQueue[PipelineKey](), Unreadable(counted.append)
     intake = Intake(cache, queue.add, unreadable.tell)
     resync = Resync(Lists(body, None, body), cache, intake, Places([]), 300)  # type: ignore[arg-type]  # only its lists are asked
 

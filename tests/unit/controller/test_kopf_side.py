@@ -14,7 +14,7 @@ from elt_operator.controller.cache import Cache
 from elt_operator.controller.intake import Intake, Unreadable
 from elt_operator.controller.kopf_side import JobWatch
 from elt_operator.controller.places import Place
-from elt_operator.core.situation import Key
+from elt_operator.core.model import PipelineKey
 from elt_operator.kube.client import Client
 from elt_operator.kube.reflector import Patiently
 from elt_operator.resources import names
@@ -53,7 +53,7 @@ class World:
 
     def __init__(self) -> None:
         self.server = ApiServer("a", "b")
-        self.woken, self.listed, self.refused = set[Key](), list[str](), list[str]()
+        self.woken, self.listed, self.refused = set[PipelineKey](), list[str](), list[str]()
         self.unreadable, self.signals = list[str](), list[None]()
         self.cache = Cache(Unreadable(self.unreadable.append).tell)
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -121,7 +121,7 @@ async def test_a_namespace_that_is_forbidden_disturbs_no_other(world: World) -> 
     await world.watch("a", "b")
     await until(lambda: world.refused)
     world.server.jobs["a"].tell("ADDED", a_job("new"))
-    await until(lambda: Key("a", "new") in world.woken)
+    await until(lambda: PipelineKey("a", "new") in world.woken)
 
     assert world.listed == ["a"]
     assert len(set(world.refused)) == 1
@@ -136,7 +136,7 @@ async def test_a_namespace_that_is_not_there_disturbs_no_other(world: World) -> 
     world.server.jobs["b"].close()
     await until(lambda: world.refused)
     world.server.jobs["a"].tell("ADDED", a_job("new"))
-    await until(lambda: Key("a", "new") in world.woken)
+    await until(lambda: PipelineKey("a", "new") in world.woken)
 
     assert world.server.jobs["a"].lists == 1
 
@@ -169,7 +169,7 @@ async def test_an_odd_job_does_not_end_kopf(world: World, metadata: Any) -> None
     world.server.jobs["a"].tell("MODIFIED", odd)
     world.server.jobs["a"].tell("DELETED", odd)
     world.server.jobs["a"].tell("ADDED", a_job("new", version="3"))
-    await until(lambda: world.woken >= {Key("a", "listed"), Key("a", "new")})
+    await until(lambda: world.woken >= {PipelineKey("a", "listed"), PipelineKey("a", "new")})
 
     assert world.server.jobs["a"].lists == 1
 

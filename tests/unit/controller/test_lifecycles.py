@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from builders import KEY, a_job, a_pipeline, a_situation, at
 from elt_operator.controller import snapshots
 from elt_operator.core import delay, outcome, stop
+from elt_operator.core.model import Pod, Run
 from elt_operator.core.outcome import Evidence
-from elt_operator.core.situation import Pod, Run, Situation
+from elt_operator.core.situation import Situation
 
 PENDING_SECONDS = 10
 CONTAINER = ("waiting", "running", "terminated")
@@ -117,8 +118,8 @@ def test_what_has_started_is_never_said_not_to_have(life: Life) -> None:
         situation, run, pod = situation_of(now, pod_body, run_body)
         if container == "waiting" or outcome.is_over(run, [pod]):
             continue
-        assert stop.stop(situation, run, situation.jobs[0]) is None
-        held_up = delay.delay(situation, run)
+        assert stop.first_stop(situation, run, situation.jobs[0]).finding is None
+        held_up = delay.first_delay(situation, run).finding
         assert held_up is None or held_up.reason == "Running"
 
 
@@ -141,10 +142,10 @@ def test_the_end_is_what_the_container_did(life: Life) -> None:
         if not outcome.is_over(run, [pod]):
             assert not run.finish
             continue
-        result = outcome.outcome(Evidence(run, [pod]))
+        result = outcome.outcome_of(Evidence(run, [pod]))
         assert container == "terminated"
         assert result.exit_code == pod_body["status"]["containerStatuses"][-1]["state"]["terminated"]["exitCode"]
-        assert result.verdict.phase == ("ERROR" if result.exit_code else "COMPLETE")
+        assert result.ending.reason.phase == ("ERROR" if result.exit_code else "COMPLETE")
         assert (result.error_message is None) is (result.exit_code == 0)
         assert result.end_time
         assert result.end_time <= at(now) + timedelta(seconds=1)

@@ -15,7 +15,8 @@ from elt_operator.controller.cache import Cache
 from elt_operator.controller.gather import from_cache
 from elt_operator.controller.queue import WorkQueue
 from elt_operator.controller.reconciler import Reconciler
-from elt_operator.core.situation import Key, Limits
+from elt_operator.core.model import PipelineKey
+from elt_operator.core.situation import Limits
 from fakes.cluster import PLURALS, FakeCluster, owner, pod_of
 
 RESOURCES = sorted(set(PLURALS.values()))
@@ -54,7 +55,7 @@ class Operator:
 
     def look(self, times: int = 1) -> None:
         now = self.cluster.now
-        reconciler = Reconciler(self.cluster, self.cache, WorkQueue[Key](), lambda: now, Limits())
+        reconciler = Reconciler(self.cluster, self.cache, WorkQueue[PipelineKey](), lambda: now, Limits())
         for _ in range(times):
             asyncio.run(reconciler.look_at(KEY))
 

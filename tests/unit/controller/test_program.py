@@ -10,7 +10,7 @@ import pytest_asyncio
 from elt_operator.controller import kopf_side, program, resync, watches
 from elt_operator.controller.leadership import Leadership
 from elt_operator.controller.metrics import Metrics
-from elt_operator.core.situation import Key
+from elt_operator.core.model import PipelineKey
 from elt_operator.kube.client import Client
 from elt_operator.serving.background import Background
 from elt_operator.settings.controller import Settings
@@ -95,7 +95,7 @@ async def test_a_namespace_that_becomes_forbidden_takes_no_other_with_it(world: 
             "spec": {"pipelineName": "p"},
         },
     )
-    await until(lambda: world.parts.reconciler.cache.jobs.of(Key("a", "p")))
+    await until(lambda: world.parts.reconciler.cache.jobs.of(PipelineKey("a", "p")))
     world.server.jobs["b"].code = 200
     await until(lambda: world.serves("a", "b"))
     assert world.server.jobs["a"].watched.is_set()

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from builders import KEY, at
 from elt_operator.controller.cache import Cache
+from elt_operator.controller.carry_out import merge_patch
 from elt_operator.controller.queue import WorkQueue
-from elt_operator.controller.reconciler import Reconciler, merge_patch
-from elt_operator.core.situation import Key, Limits, Run
+from elt_operator.controller.reconciler import Reconciler
+from elt_operator.core.model import PipelineKey, Run
+from elt_operator.core.situation import Limits
 from elt_operator.errors import Refused
 from elt_operator.kube.errors import ApiError
 from fakes.cluster import PLURALS, FakeCluster
@@ -53,7 +55,7 @@ class World:
     def __init__(self) -> None:
         self.cluster = FakeCluster()
         self.cache = Cache()
-        self.queue: WorkQueue[Key] = WorkQueue()
+        self.queue: WorkQueue[PipelineKey] = WorkQueue()
         self.now: datetime = at(100)
         self.cluster.create("pipelines", KEY.pipeline, spec={"image": "elt:1", "command": ["true"]})
         self.cluster.create("jobs", "job-1", spec={"pipelineName": KEY.pipeline})
@@ -133,7 +135,7 @@ async def test_what_people_read_is_put_off_while_there_is_work_but_not_for_ever(
     world = World()
     for _ in range(2):
         await world.look()
-    world.queue.add(Key("default", "busy"))
+    world.queue.add(PipelineKey("default", "busy"))
     reconciler = Reconciler(world.cluster, world.cache, world.queue, lambda: world.now, Limits())
     pipeline = world.cluster.objects["pipelines", KEY.pipeline]
 
@@ -240,7 +242,7 @@ async def test_what_may_not_be_deleted_is_left_for_a_while_and_holds_up_nothing(
         await delete(run)
 
     monkeypatch.setattr(world.cluster, "delete_run", guarded)
-    queue: WorkQueue[Key] = WorkQueue()
+    queue: WorkQueue[PipelineKey] = WorkQueue()
     monkeypatch.setattr(queue, "is_idle", lambda **_: True)
     reconciler = Reconciler(world.cluster, world.cache, queue, lambda: world.now, Limits(run_retention=0))
     for number in (2, 3):

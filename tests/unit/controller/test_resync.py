@@ -15,7 +15,7 @@ from elt_operator.controller.queue import WorkQueue
 from elt_operator.controller.resync import Resync
 from elt_operator.controller.sources import Source
 from elt_operator.controller.watches import Watches
-from elt_operator.core.situation import FinishedJob, Key
+from elt_operator.core.model import EndedJob, PipelineKey
 from elt_operator.kube.answers import Page
 from elt_operator.kube.errors import ApiError, Forbidden, NotFound
 from elt_operator.resources import names
@@ -33,7 +33,7 @@ class Lists:
         self.meanwhile: Callable[[], object] = lambda: None
         self.refused: dict[str | None, Exception] = {}
         """What a list of pods is answered, by its namespace."""
-        self.ended: dict[str | None, list[FinishedJob] | Exception] = {}
+        self.ended: dict[str | None, list[EndedJob] | Exception] = {}
         self.answers: list[Exception] = []
         """What the next lists of pods are answered."""
         self.asked: list[str | None] = []
@@ -57,7 +57,7 @@ class Lists:
             raise FORBIDDEN
         yield {"type": "BOOKMARK", "object": {}}
 
-    async def finished(self, namespace: str | None) -> AsyncIterator[FinishedJob]:
+    async def finished(self, namespace: str | None) -> AsyncIterator[EndedJob]:
         jobs = self.ended.get(namespace, [])
         if isinstance(jobs, Exception):
             raise jobs
@@ -69,7 +69,7 @@ class World:
     """The resync and the watches of all namespaces, or of these."""
 
     def __init__(self, lists: Lists, *namespaces: str) -> None:
-        self.cache, self.queue, self.lists = Cache(), WorkQueue[Key](), lists
+        self.cache, self.queue, self.lists = Cache(), WorkQueue[PipelineKey](), lists
         self.restarted: list[str] = []
         self.unreadable: list[str] = []
         self.places = Places(namespaces, self.restarted.append)
@@ -355,11 +355,11 @@ async def test_what_may_not_be_watched_is_not_taken_up() -> None:
 
 async def test_the_history_of_one_namespace_is_read_by_itself() -> None:
     world = World(Lists([]), "a", "b", "c")
-    old = [FinishedJob(Key(place, "p"), "old", f"old of {place}", START, succeeded=True) for place in "abc"]
+    old = [EndedJob(PipelineKey(place, "p"), "old", f"old of {place}", START, succeeded=True) for place in "abc"]
     world.cache.history = {job.key: {job.uid: job} for job in old}
     world.lists.ended = {"a": [], "b": ValueError("odd")}
     world.lists.refused = {"c": FORBIDDEN}
 
     await world.resync.once()
 
-    assert set(world.cache.history) == {Key("b", "p"), Key("c", "p")}
+    assert set(world.cache.history) == {PipelineKey("b", "p"), PipelineKey("c", "p")}

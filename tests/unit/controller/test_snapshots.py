@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elt_operator.controller import snapshots
-from elt_operator.core.situation import CronJob, Key, Timetable
+from elt_operator.core.model import CronJob, PipelineKey, Timetable
 from elt_operator.kube import foreign
 
 WHEN = "2026-01-05T06:00:00Z"
@@ -93,7 +93,7 @@ def test_a_pod_whose_run_was_deleted_without_it_still_belongs_to_that_run() -> N
 def test_a_pod_without_labels_is_known_where_it_was_looked_up_by_name() -> None:
     body = {"metadata": metadata("weather-r1-x", labels={}, **owner()), "status": {"phase": "Running"}}
 
-    pod = snapshots.pod(body, Key("default", "weather"))
+    pod = snapshots.pod(body, PipelineKey("default", "weather"))
 
     assert pod
     assert pod.run_uid == "owner-uid"
@@ -488,7 +488,7 @@ def test_only_what_the_operator_made_counts_as_its_own(name: str, annotations: d
     of_pipeline = owner("Pipeline", "elt-operator.io/v1alpha1", name="weather")
     meta = metadata(name, labels=LABELS, annotations={"elt-operator.io/slot": "slot-uid", **annotations}, **of_pipeline)
 
-    assert (snapshots.finished_job({"metadata": meta}, succeeded=True) is not None) is ours
+    assert (snapshots.ended_job({"metadata": meta}, succeeded=True) is not None) is ours
 
 
 def test_a_spec_that_cannot_be_read_is_told_without_its_values() -> None:

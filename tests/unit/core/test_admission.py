@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from builders import a_job, a_pipeline, a_pod, a_run, a_situation, an_end, at, failed, succeeded
-from elt_operator.core.admission import first_hold, first_refusal, next_run_number, pipeline_gives_up_at
-from elt_operator.core.situation import Job, Refusal, Situation
+from elt_operator.core.admission import first_denial, first_hold, next_run_number
+from elt_operator.core.model import Job, Refusal
+from elt_operator.core.situation import Situation
 from elt_operator.resources.pipeline import PipelineStatus
 
 JOB = a_job("job-2", created=10)
@@ -56,7 +57,7 @@ EARLIER = a_job("job-1", created=0)
     ],
 )
 def test_a_job_is_held_up_by(situation: Situation, words: str | None) -> None:
-    hold = first_hold(situation, JOB)
+    hold = first_hold(situation, JOB).finding
 
     assert (hold is None) if words is None else (hold is not None and words in hold.message)
 
@@ -76,7 +77,7 @@ def test_a_protected_property_cannot_be_overridden(
 ) -> None:
     job = a_job(properties=overrides)
 
-    refusal = first_refusal(a_situation(job, pipeline=a_pipeline(protectedProperties=protected)), job)
+    refusal = first_denial(a_situation(job, pipeline=a_pipeline(protectedProperties=protected)), job).finding
 
     assert (refusal is None) if named is None else (refusal is not None and named in refusal.message)
 
@@ -84,7 +85,7 @@ def test_a_protected_property_cannot_be_overridden(
 def test_a_job_that_cannot_be_read_is_refused_with_what_is_wrong() -> None:
     job = replace(a_job(), spec=None, problem="spec.arguments: must be a list")
 
-    refusal = first_refusal(a_situation(job), job)
+    refusal = first_denial(a_situation(job), job).finding
 
     assert refusal is not None
     assert "must be a list" in refusal.message
@@ -147,9 +148,9 @@ MISSING = replace(a_situation(JOB), pipeline=None, pipeline_missed=at(5))
     ],
 )  # fmt: skip
 def test_a_job_is_never_started(situation: Situation, job: Job, ending: tuple[str, str] | None, words: str) -> None:
-    refusal = first_refusal(situation, job)
+    refusal = first_denial(situation, job).finding
 
-    assert (refusal and (refusal.phase, refusal.reason)) == ending
+    assert (refusal and (refusal.reason.phase, refusal.reason)) == ending
     assert words in (refusal.message if refusal else "")
 
 
@@ -157,4 +158,4 @@ def test_a_job_waits_for_its_pipeline_from_its_own_creation_on() -> None:
     young = a_job(created=100)
     situation = replace(a_situation(young), pipeline=None, pipeline_missed=at(0))
 
-    assert pipeline_gives_up_at(situation, young) == at(700)
+    assert first_denial(situation, young).until == at(700)

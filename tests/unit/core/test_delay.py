@@ -8,7 +8,8 @@ import pytest
 
 from builders import a_job, a_pod, a_run, a_situation, an_end, another, at
 from elt_operator.core import delay
-from elt_operator.core.situation import Pod, Situation, Warnings
+from elt_operator.core.model import Pod
+from elt_operator.core.situation import Situation
 
 RUN = a_run(created=0, retries=1)
 
@@ -22,7 +23,7 @@ def waiting(**state: Any) -> Pod:
 
 def seen(*pods: Pod, now: float = 30, warning: str = "") -> Situation:
     about = pods[-1].uid if pods else RUN.uid
-    return a_situation(a_job(), runs=[RUN], pods=pods, now=now, warnings={about: Warnings(warning)})
+    return a_situation(a_job(), runs=[RUN], pods=pods, now=now, warnings={about: warning})
 
 
 PULL = 'failed to pull and unpack image "x": not found'
@@ -82,7 +83,7 @@ PULL = 'failed to pull and unpack image "x": not found'
     ],
 )  # fmt: skip
 def test_a_start_is_held_up_by(situation: Situation, reason: str | None, words: str) -> None:
-    found = delay.delay(situation, RUN)
+    found = delay.first_delay(situation, RUN).finding
 
     assert (found and found.reason) == reason
     assert words in (found.message if found else "")
@@ -91,7 +92,7 @@ def test_a_start_is_held_up_by(situation: Situation, reason: str | None, words: 
 def test_a_pull_and_the_pause_before_the_next_one_are_told_alike() -> None:
     backing_off = f'Back-off pulling image "x": ErrImagePull: {PULL}'
     told = [
-        delay.delay(seen(waiting(waiting_reason=reason, waiting_message=message)), RUN)
+        delay.first_delay(seen(waiting(waiting_reason=reason, waiting_message=message)), RUN).finding
         for reason, message in (("ErrImagePull", PULL), ("ImagePullBackOff", backing_off))
     ]
 
@@ -122,7 +123,9 @@ def test_warnings_are_read_only_where_nothing_else_says_why(situation: Situation
     ],
 )
 def test_the_next_look(situation: Situation, seconds: int | None) -> None:
-    assert delay.next_look(situation, RUN) == (None if seconds is None else timedelta(seconds=seconds))
+    until = delay.first_delay(situation, RUN).until
+
+    assert (until and until - situation.now) == (None if seconds is None else timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,7 @@ def test_the_next_look(situation: Situation, seconds: int | None) -> None:
 )
 def test_a_suspended_run_waits_for_whoever_suspended_it(queue: str, words: str) -> None:
     run = a_run(created=0, suspended=True, queue=queue)
-    found = delay.delay(a_situation(a_job(), runs=[run], now=9999), run)
+    found = delay.first_delay(a_situation(a_job(), runs=[run], now=9999), run).finding
 
     assert found
     assert words in found.message
@@ -148,7 +151,7 @@ def test_an_init_container_of_the_pipeline_takes_its_time_and_what_follows_it_ha
 
     at_work = a_situation(a_job(), runs=[run], pods=[fetching], now=9999)
     assert delay.waiting_since(at_work, run) is None
-    found = delay.delay(at_work, run)
+    found = delay.first_delay(at_work, run).finding
     assert found
     assert found.message.startswith("Init container fetch is running;")
     assert delay.waiting_since(a_situation(a_job(), runs=[run], pods=[fetched], now=600), run) == at(590)
@@ -159,7 +162,7 @@ def test_an_init_container_of_the_pipeline_takes_its_time_and_what_follows_it_ha
 
 
 def test_a_run_that_was_resumed_has_all_of_its_time_once_its_controller_has_seen_it() -> None:
-    resumed, seen_by_it = replace(RUN, stopped=True), replace(RUN, started=at(9990))
+    resumed, seen_by_it = replace(RUN, no_more_pods=True), replace(RUN, started=at(9990))
 
     assert delay.waiting_since(a_situation(a_job(), runs=[resumed], now=9999), resumed) is None
     assert delay.waiting_since(a_situation(a_job(), runs=[seen_by_it], now=9999), seen_by_it) == at(9990)

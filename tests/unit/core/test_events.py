@@ -3,10 +3,11 @@
 import pytest
 
 from builders import a_job, at
-from elt_operator.core.admission import Refusal
 from elt_operator.core.events import about
+from elt_operator.core.findings import Finding
 from elt_operator.core.status import queued, refused
-from elt_operator.resources.job import Attempt, JobStatus, Phase
+from elt_operator.resources.job import Attempt, JobStatus
+from elt_operator.resources.phases import Phase
 from elt_operator.resources.reasons import Reason
 
 JOB = a_job()
@@ -16,6 +17,10 @@ def tried(*attempts: Attempt, phase: Phase = Phase.RUNNING) -> JobStatus:
     return JobStatus(phase=phase, reason="Running", attempts=list(attempts))
 
 
+def waits(reason: Reason) -> JobStatus:
+    return queued(JOB, Finding(reason, "in the way"), at(1))
+
+
 FIRST = Attempt(number=1, pod="weather-r1-a", exit_code=143, reason="Evicted")
 SECOND = Attempt(number=2, pod="weather-r1-b", exit_code=3, reason="ApplicationError")
 
@@ -23,21 +28,21 @@ SECOND = Attempt(number=2, pod="weather-r1-b", exit_code=3, reason="ApplicationE
 @pytest.mark.parametrize(
     ("before", "written", "told"),
     [
-        pytest.param(JobStatus(), queued(JOB, Reason.PIPELINE_BUSY, "waits", at(1)), [], id="waiting for its turn"),
+        pytest.param(JobStatus(), waits(Reason.PIPELINE_BUSY), [], id="waiting for its turn"),
         pytest.param(
-            JobStatus(), queued(JOB, Reason.PIPELINE_NOT_FOUND, "none", at(1)), [("Warning", "PipelineNotFound")],
+            JobStatus(), waits(Reason.PIPELINE_NOT_FOUND), [("Warning", "PipelineNotFound")],
             id="waiting for somebody",
         ),
         pytest.param(
-            JobStatus(reason="PipelineNotFound"), queued(JOB, Reason.PIPELINE_NOT_FOUND, "still none", at(1)), [],
+            JobStatus(reason="PipelineNotFound"), waits(Reason.PIPELINE_NOT_FOUND), [],
             id="told before",
         ),
         pytest.param(
-            JobStatus(), refused(JOB, Refusal(Reason.PIPELINE_BUSY, "busy"), at(1)), [("Warning", "PipelineBusy")],
+            JobStatus(), refused(JOB, Finding(Reason.PIPELINE_BUSY, "busy"), at(1)), [("Warning", "PipelineBusy")],
             id="an ERROR",
         ),
         pytest.param(
-            JobStatus(), refused(JOB, Refusal(Reason.STOPPED, "stopped", Phase.STOPPED), at(1)),
+            JobStatus(), refused(JOB, Finding(Reason.STOPPED, "stopped"), at(1)),
             [("Normal", "Stopped")], id="stopped",
         ),
         pytest.param(tried(), tried(FIRST, phase=Phase.COMPLETE), [], id="success"),

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from builders import a_pod, a_run, a_stopped_run, an_end, another, at, failed, succeeded
-from elt_operator.core.outcome import Evidence, is_over, outcome
-from elt_operator.core.situation import PodLog
+from elt_operator.core.model import PodLog
+from elt_operator.core.outcome import Evidence, is_over, outcome_of
 
 KILLED_TAP = json.dumps({"event": "Block run completed", "success": False, "exit_codes": {"extractors": -9}})
 FAILED_TAP = json.dumps({"event": "Block run completed", "success": False, "exit_codes": {"extractors": 77}})
@@ -101,10 +101,10 @@ LOG = PodLog("starting\nsource went away after 12000 records\n")
     ],
 )  # fmt: skip
 def test_a_run_ends_as(evidence: Evidence, phase: str, reason: str, exit_code: int | None, words: str) -> None:
-    result = outcome(evidence)
+    result = outcome_of(evidence)
 
-    assert (result.verdict.phase, result.verdict.reason, result.exit_code) == (phase, reason, exit_code)
-    assert words in result.verdict.message
+    assert (result.ending.reason.phase, result.ending.reason, result.exit_code) == (phase, reason, exit_code)
+    assert words in result.ending.message
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_exit_message_is_what_the_process_wrote(
 ) -> None:
     pod = a_pod(ended=an_end(exit_code, message=message))
 
-    assert outcome(Evidence(a_run(finish=failed()), [pod], PodLog(log))).exit_message == expected
+    assert outcome_of(Evidence(a_run(finish=failed()), [pod], PodLog(log))).exit_message == expected
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_exit_message_is_what_the_process_wrote(
 def test_what_ended_by_itself_is_not_overruled_by_what_became_of_its_pod(later: dict[str, Any]) -> None:
     pod = a_pod(ended=an_end(5), others=[another(exit_code=137)], interrupted_at=at(40), **later)
 
-    result = outcome(Evidence(a_run(finish=failed()), [pod], LOG))
+    result = outcome_of(Evidence(a_run(finish=failed()), [pod], LOG))
 
-    assert (result.verdict.reason, result.exit_code) == ("ApplicationError", 5)
+    assert (result.ending.reason, result.exit_code) == ("ApplicationError", 5)
     assert [attempt.reason for attempt in result.attempts] == ["ApplicationError"]
 
 
@@ -160,8 +160,8 @@ def test_after_an_exit_code_that_is_final_no_container_of_others_is_waited_for()
 def test_of_many_attempts_the_first_are_told_no_more_for_good() -> None:
     pods = [a_pod(ended=an_end(1), number=number) for number in range(1, 71)]
 
-    once = outcome(Evidence(a_run(finish=failed()), pods)).attempts
-    again = outcome(Evidence(a_run(finish=failed()), pods, recorded=once)).attempts
+    once = outcome_of(Evidence(a_run(finish=failed()), pods)).attempts
+    again = outcome_of(Evidence(a_run(finish=failed()), pods, recorded=once)).attempts
 
     assert [attempt.number for attempt in once] == list(range(7, 71))
     assert again == once
@@ -200,7 +200,7 @@ LOADED = PodLog("loaded page 3 of 90\n")
     ],
 )  # fmt: skip
 def test_the_error_message_follows_the_verdict(evidence: Evidence, expected: str | None) -> None:
-    message = outcome(evidence).error_message
+    message = outcome_of(evidence).error_message
 
     assert message is None if expected is None else (message or "").startswith(expected)
 
@@ -208,13 +208,13 @@ def test_the_error_message_follows_the_verdict(evidence: Evidence, expected: str
 def test_a_lost_log_is_explained_by_the_kubelets_copy_of_it() -> None:
     pod = a_pod(ended=an_end(3, message="starting\nsource is closed"))
 
-    assert outcome(Evidence(a_run(finish=failed()), [pod], PodLog(None))).error_message == "source is closed"
+    assert outcome_of(Evidence(a_run(finish=failed()), [pod], PodLog(None))).error_message == "source is closed"
 
 
 def test_each_attempt_is_told_with_its_own_end() -> None:
     pods = [a_pod(ended=an_end(137, reason="OOMKilled")), a_pod(ended=an_end(0), number=2)]
 
-    attempts = outcome(Evidence(a_run(finish=succeeded()), pods, LOG)).attempts
+    attempts = outcome_of(Evidence(a_run(finish=succeeded()), pods, LOG)).attempts
 
     assert [(attempt.number, attempt.exit_code, attempt.reason) for attempt in attempts] == [
         (1, 137, "OutOfMemory"),

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import a_job, a_pipeline, a_run, at
-from elt_operator.core import commands, render
-from elt_operator.core.situation import Limits, Pipeline, Run
+from elt_operator.core import commands, render, run_names
+from elt_operator.core.model import Pipeline, Run
+from elt_operator.core.situation import Limits
 from elt_operator.resources import texts
 from elt_operator.resources.job import JobSpec
 
@@ -329,9 +330,9 @@ def test_pod_settings_arrive_and_the_operators_labels_win() -> None:
     assert (labels["team"], labels["elt-operator.io/job"]) == ("data", "job-1")
 
 
-@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", fullmatch=True), st.integers(1, render.HIGHEST_NUMBER))
+@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", fullmatch=True), st.integers(1, run_names.HIGHEST_NUMBER))
 def test_a_runs_number_can_be_read_from_its_name(pipeline: str, number: int) -> None:
-    assert render.number_of(pipeline, render.run_name(pipeline, number)) == number
+    assert run_names.number_of(pipeline, run_names.run_name(pipeline, number)) == number
 
 
 @pytest.mark.parametrize(
@@ -349,7 +350,7 @@ def test_a_runs_number_can_be_read_from_its_name(pipeline: str, number: int) -> 
     ],
 )
 def test_a_strangers_name_has_no_number(name: str) -> None:
-    assert render.number_of("weather", name) is None
+    assert run_names.number_of("weather", name) is None
 
 
 def test_what_was_started_is_told_for_people() -> None:

@@ -5,16 +5,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from builders import KEY, a_job, a_pipeline, a_pod, a_run, a_situation, a_stopped_run, an_end, at, succeeded
+from builders import KEY, a_job, a_pipeline, a_pod, a_run, a_situation, a_stopped_run, an_end, at, decided, succeeded
 from elt_operator.core import retention
-from elt_operator.core.situation import FinishedJob, Job, Situation
-from elt_operator.resources.job import JobStatus, Phase
+from elt_operator.core.actions import Action, DeleteRun
+from elt_operator.core.model import EndedJob
+from elt_operator.core.situation import Situation
+from elt_operator.resources.job import JobStatus
+from elt_operator.resources.phases import Phase
 from elt_operator.resources.pipeline import PipelineStatus
 
 JOB = a_job()
-TOLD: dict[str, Job | None] = {JOB.uid: replace(JOB, status=JobStatus(phase=Phase.COMPLETE))}
+TOLD = {JOB.uid: replace(JOB, status=JobStatus(phase=Phase.COMPLETE))}
 RECORDED = a_pipeline(status=PipelineStatus(last_run_number=1))
-PAST = a_situation(runs=[a_run(finish=succeeded())], pods=[a_pod(ended=an_end())], pipeline=RECORDED, live_jobs=TOLD)
+PAST = a_situation(runs=[a_run(finish=succeeded())], pods=[a_pod(ended=an_end())], pipeline=RECORDED, former_jobs=TOLD)
+
+
+def deletions(situation: Situation) -> list[Action]:
+    return [action for action in decided(situation).when_idle if isinstance(action, DeleteRun)]
 
 
 @pytest.mark.parametrize(
@@ -23,16 +30,15 @@ PAST = a_situation(runs=[a_run(finish=succeeded())], pods=[a_pod(ended=an_end())
         pytest.param(replace(PAST, now=at(3620)), True, id="an hour after its end"),
         pytest.param(replace(PAST, now=at(3619)), False, id="not before"),
         pytest.param(replace(PAST, now=at(9999), jobs=[JOB]), False, id="its Job has not told its end"),
-        pytest.param(replace(PAST, now=at(9999), live_jobs={}), False, id="its Job was not asked"),
-        pytest.param(replace(PAST, now=at(9999), live_jobs={JOB.uid: None}), False, id="the garbage collector's"),
-        pytest.param(replace(PAST, now=at(9999), live_jobs={JOB.uid: JOB}), False, id="its Job says it runs"),
+        pytest.param(replace(PAST, now=at(9999), former_jobs={}), False, id="its Job is gone: the garbage collector's"),
+        pytest.param(replace(PAST, now=at(9999), former_jobs={JOB.uid: JOB}), False, id="its Job says it runs"),
         pytest.param(replace(PAST, now=at(9999), pipeline=a_pipeline()), False, id="its number is not recorded"),
         pytest.param(replace(PAST, now=at(9999), pipeline=None), True, id="no Pipeline to record its number"),
         pytest.param(replace(PAST, now=at(9999), runs=[a_run()], pods=[a_pod()]), False, id="still at work"),
     ],
 )
 def test_a_run_is_deleted(situation: Situation, deleted: bool) -> None:
-    assert bool(retention.surplus_runs(situation)) is deleted
+    assert bool(deletions(situation)) is deleted
 
 
 OWN = a_pipeline(status=PipelineStatus(last_run_number=1), runRetentionSeconds=60)
@@ -63,17 +69,17 @@ AHEAD = replace(PAST, runs=[a_run(finish=replace(succeeded(), time=datetime(2999
     ],
 )
 def test_how_long_a_run_is_kept_counts_from_its_end(situation: Situation, goes_at: float) -> None:
-    assert retention.surplus_runs(replace(situation, now=at(goes_at - 1))) == []
-    assert retention.surplus_runs(replace(situation, now=at(goes_at))) != []
+    assert deletions(replace(situation, now=at(goes_at - 1))) == []
+    assert deletions(replace(situation, now=at(goes_at))) != []
 
 
 def test_the_next_look_is_when_the_next_run_may_go() -> None:
-    assert retention.next_look(PAST) == timedelta(seconds=3590)
-    assert retention.next_look(replace(PAST, now=at(3620))) is None
+    assert decided(PAST).look_again == timedelta(seconds=3590)
+    assert decided(replace(PAST, now=at(3620))).look_again is None
 
 
-def finished(number: int, *, succeeded: bool = True) -> FinishedJob:
-    return FinishedJob(KEY, f"job-{number}", f"job-{number}-uid", at(number), succeeded)
+def finished(number: int, *, succeeded: bool = True) -> EndedJob:
+    return EndedJob(KEY, f"job-{number}", f"job-{number}-uid", at(number), succeeded)
 
 
 def test_the_newest_jobs_are_kept_of_each_kind() -> None:

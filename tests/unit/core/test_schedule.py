@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
-from builders import a_cron_job, a_pipeline, a_situation, a_slot, at
-from elt_operator.core import cron, questions, schedule
-from elt_operator.core.plan import Plan, WritePipelineStatus, plan
-from elt_operator.core.situation import CronJob, Pipeline, Refusal, Situation, Warnings
+from builders import a_cron_job, a_pipeline, a_situation, a_slot, at, decided
+from elt_operator.core import cron, schedule
+from elt_operator.core import plan as planning
+from elt_operator.core.actions import WritePipelineStatus
+from elt_operator.core.model import CronJob, Pipeline, Refusal
+from elt_operator.core.plan import Ask, Plan
+from elt_operator.core.questions import WarningsAbout
+from elt_operator.core.situation import Situation
 from elt_operator.resources.pipeline import PipelineStatus
 from elt_operator.resources.reasons import Reason
 
@@ -145,7 +149,7 @@ def test_a_cron_job_that_was_left_behind_is_taken_over() -> None:
     since = made.manifest["metadata"]["annotations"]["elt-operator.io/since"]
     assert datetime.fromisoformat(since) == at(900), "what passed before is not made up for"
     situation = a_situation(pipeline=EVERY_TEN, cron_job=LEFT_BEHIND)
-    assert schedule.trouble(situation, EVERY_TEN) is None
+    assert schedule.first_trouble(situation, EVERY_TEN).finding is None
 
 
 def test_a_cron_job_that_was_left_behind_goes_where_there_is_no_schedule() -> None:
@@ -269,7 +273,7 @@ REFUSED = Refusal("exceeded quota: count/cronjobs.batch", at(60))
 def test_why_a_schedule_is_not_in_place(situation: Situation, reason: Reason | None, words: str) -> None:
     assert situation.pipeline
 
-    found = schedule.trouble(situation, situation.pipeline)
+    found = schedule.first_trouble(situation, situation.pipeline).finding
 
     assert (found and found.reason) == reason
     assert words in (found.message if found else "")
@@ -342,8 +346,8 @@ def test_a_time_without_a_slot_is_overdue(situation: Situation, time: datetime |
     found = schedule.overdue(situation)
 
     assert (found and found.time) == time
-    asked = questions.WarningsAbout("cron-job-uid") in questions.open_questions(situation)
-    assert asked is (time is not None)
+    asked = [step for step in planning._account(situation) if isinstance(step, Ask)]
+    assert (Ask(WarningsAbout("cron-job-uid")) in asked) is (time is not None)
 
 
 @pytest.mark.parametrize(
@@ -364,20 +368,22 @@ def test_a_time_without_a_slot_is_overdue(situation: Situation, time: datetime |
     ],
 )
 def test_kubernetes_says_why_a_time_is_overdue(warning: str, words: str) -> None:
-    situation = replace(LATE, warnings={"cron-job-uid": Warnings(warning)})
+    situation = replace(LATE, warnings={"cron-job-uid": warning})
 
-    found = schedule.trouble(situation, EVERY_TEN)
+    found = schedule.first_trouble(situation, EVERY_TEN).finding
 
     assert bool(found) is bool(words)
     assert found is None or (found.reason, found.passing) == (Reason.REJECTED, True)
     assert words in (found.message if found else "")
     in_time = replace(situation, now=at(620))
-    assert schedule.trouble(in_time, EVERY_TEN) is None, "an old warning says nothing of a time that is not overdue"
+    assert schedule.first_trouble(in_time, EVERY_TEN).finding is None, (
+        "an old warning says nothing of a time that is not overdue"
+    )
 
 
 def test_the_pipeline_says_so_once_and_is_ready_again_with_the_slot() -> None:
-    told = {"cron-job-uid": Warnings(QUOTA)}
-    (written,) = plan(replace(LATE, warnings=told)).when_idle
+    told = {"cron-job-uid": QUOTA}
+    (written,) = decided(replace(LATE, warnings=told)).when_idle
     assert isinstance(written, WritePipelineStatus)
     assert {one.type: one.status for one in written.status.conditions or []} == {
         "Ready": "False",
@@ -386,10 +392,10 @@ def test_the_pipeline_says_so_once_and_is_ready_again_with_the_slot() -> None:
 
     told_already = replace(EVERY_TEN, status=written.status)
     for later in (651, 700, 1300, 4000):
-        assert plan(replace(LATE, now=at(later), warnings=told, pipeline=told_already)).when_idle == []
+        assert decided(replace(LATE, now=at(later), warnings=told, pipeline=told_already)).when_idle == []
 
-    there = replace(LATE, pipeline=told_already, slots=[a_slot()], slot_jobs={"weather-1-uid": True}, now=at(660))
-    healed, _ = plan(there).when_idle
+    there = replace(LATE, pipeline=told_already, slots=[a_slot()], caused_jobs={"weather-1-uid": True}, now=at(660))
+    healed, _ = decided(there).when_idle
     assert isinstance(healed, WritePipelineStatus)
     assert [(one.type, one.status) for one in healed.status.conditions or []] == [("Ready", "True")]
 
@@ -405,17 +411,19 @@ def test_the_pipeline_says_so_once_and_is_ready_again_with_the_slot() -> None:
     ],
 )
 def test_the_next_look_at_the_schedule(now: float, seconds: float) -> None:
-    assert schedule.next_look(replace(LATE, now=at(now))) == timedelta(seconds=seconds)
-    assert schedule.next_look(replace(LATE, now=at(now), pipeline=a_pipeline())) is None
+    until = schedule.first_trouble(replace(LATE, now=at(now)), EVERY_TEN).until
+
+    assert until == at(now) + timedelta(seconds=seconds)
+    assert schedule.first_trouble(replace(LATE, now=at(now)), a_pipeline()).until is None
 
 
 def test_a_schedule_that_is_kept_costs_no_write_between_its_times() -> None:
     for_the_first_time = a_situation(pipeline=with_last(600), cron_job=a_cron_job(), now=602)
-    (written,) = plan(for_the_first_time).when_idle
+    (written,) = decided(for_the_first_time).when_idle
     assert isinstance(written, WritePipelineStatus)
 
     for seconds in range(602, 902, 10):
         settled = replace(with_last(600), status=written.status)
-        assert plan(replace(for_the_first_time, pipeline=settled, now=at(seconds))) == Plan(
-            [], [], timedelta(seconds=1231 - seconds)
+        assert decided(replace(for_the_first_time, pipeline=settled, now=at(seconds))) == Plan(
+            look_again=timedelta(seconds=1231 - seconds)
         )

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import a_cron_job, a_job, a_pipeline, a_run, a_situation, a_slot, at
-from elt_operator.core import cron, questions, schedule, slots
-from elt_operator.core.plan import ChangeCronJob, CreateJob, DeleteSlot, WritePipelineStatus, plan
-from elt_operator.core.situation import CronJob, Job, Refusal, Situation, Slot
+from builders import a_cron_job, a_job, a_pipeline, a_run, a_situation, a_slot, at, decided
+from elt_operator.core import cron, schedule, slots
+from elt_operator.core import plan as planning
+from elt_operator.core.actions import ChangeCronJob, CreateJob, DeleteSlot, WritePipelineStatus
+from elt_operator.core.model import CronJob, Job, Refusal, Slot
+from elt_operator.core.plan import LookAgain
+from elt_operator.core.situation import Situation
 from elt_operator.resources.conditions import Condition
 from elt_operator.resources.pipeline import PipelineStatus
 
@@ -120,7 +123,7 @@ WAITING = a_scheduled_job()
         pytest.param(scheduled(spec={"concurrencyPolicy": "Forbid"}), None, id="Forbid: none"),
         pytest.param(scheduled(WAITING, spec={"concurrencyPolicy": "Replace"}), None, id="Replace: always"),
         pytest.param(
-            scheduled(slot_jobs={"weather-1-uid": False}),
+            scheduled(caused_jobs={"weather-1-uid": False}),
             "another Job is already named weather-1",
             id="its name is taken",
         ),
@@ -130,7 +133,7 @@ WAITING = a_scheduled_job()
             id="by hand, with a name that no Job may have",
         ),
         pytest.param(
-            scheduled(slot=BY_HAND, slot_jobs={"now-please-uid": False}),
+            scheduled(slot=BY_HAND, caused_jobs={"now-please-uid": False}),
             "another Job is already named now-please; choose another name",
             id="by hand, with a name that is taken",
         ),
@@ -211,7 +214,7 @@ def test_a_day_that_was_missed_becomes_a_job_by_the_slot_of_one_that_does_not_co
     "situation",
     [
         pytest.param(scheduled(a_scheduled_job("weather-1", slot_uid="weather-1-uid")), id="its Job waits, or runs"),
-        pytest.param(scheduled(slot_jobs={"weather-1-uid": True}), id="its Job was made, and has ended since"),
+        pytest.param(scheduled(caused_jobs={"weather-1-uid": True}), id="its Job was made, and has ended since"),
         pytest.param(scheduled(status=PipelineStatus(last_schedule_time=at(600))), id="the Pipeline tells of it"),
         pytest.param(scheduled(slot=a_slot(600, since=601)), id="of before the schedule came into force"),
     ],
@@ -226,7 +229,8 @@ def test_one_that_was_refused_is_tried_again_later() -> None:
 
     assert slots.due(scheduled(refusals=refused)) == []
     assert slots.settled(scheduled(refusals=refused)) == []
-    assert slots.next_look(scheduled(refusals=refused)) == at(640) - at(601)
+    looks = [step.moment for step in planning._schedule(scheduled(refusals=refused)) if isinstance(step, LookAgain)]
+    assert looks == [at(640)]
     assert slots.due(scheduled(refusals=refused, now=640)) != []
 
 
@@ -250,7 +254,7 @@ MADE = {"weather-1-uid": True}
 )
 def test_times_without_a_slot_are_counted(last: float | None, since: float, told: str) -> None:
     status = PipelineStatus(last_schedule_time=None if last is None else at(last), skipped_slots=2)
-    situation = scheduled(slot=a_slot(3600, since=since), slot_jobs=MADE, status=status, now=3601)
+    situation = scheduled(slot=a_slot(3600, since=since), caused_jobs=MADE, status=status, now=3601)
     assert situation.pipeline
 
     (settled,) = slots.settled(situation)
@@ -264,7 +268,7 @@ def test_times_without_a_slot_are_counted(last: float | None, since: float, told
 def test_very_many_are_not_all_counted() -> None:
     pipeline = a_pipeline(schedule="* * * * *")
     situation = replace(
-        scheduled(slot=a_slot(10**6 * 60), slot_jobs=MADE, now=10**6 * 60 + 1),
+        scheduled(slot=a_slot(10**6 * 60), caused_jobs=MADE, now=10**6 * 60 + 1),
         pipeline=pipeline,
     )
 
@@ -275,7 +279,7 @@ def test_very_many_are_not_all_counted() -> None:
 
 
 def test_the_pipeline_tells_of_a_slot_before_it_is_deleted() -> None:
-    written, deleted = plan(scheduled(slot_jobs=MADE, status=PipelineStatus(last_schedule_time=at(0)))).when_idle
+    written, deleted = decided(scheduled(caused_jobs=MADE, status=PipelineStatus(last_schedule_time=at(0)))).when_idle
 
     assert isinstance(written, WritePipelineStatus)
     assert written.status.last_schedule_time == at(600)
@@ -284,10 +288,10 @@ def test_the_pipeline_tells_of_a_slot_before_it_is_deleted() -> None:
 
 
 def test_a_slots_job_is_made_first_of_all() -> None:
-    first, *_ = plan(scheduled(a_job())).actions
+    first, *_ = decided(scheduled(a_job())).actions
 
     assert isinstance(first, CreateJob)
-    assert first.slot == a_slot()
+    assert first.cause_uid == a_slot().uid
 
 
 def test_of_two_slots_the_newest_becomes_a_job() -> None:
@@ -311,13 +315,13 @@ def without_schedule(**known: Any) -> Situation:
 
 
 def test_a_cron_job_that_has_to_go_waits_for_the_jobs_of_its_slots() -> None:
-    (made,) = plan(without_schedule()).actions
+    (made,) = decided(without_schedule()).actions
 
     assert isinstance(made, CreateJob)
 
 
 def test_a_cron_job_that_has_to_go_goes_once_its_slots_are_told() -> None:
-    wanted = plan(without_schedule(slot_jobs=MADE))
+    wanted = decided(without_schedule(caused_jobs=MADE))
 
     assert wanted.actions == []
     assert [type(action) for action in wanted.when_idle] == [WritePipelineStatus, DeleteSlot, ChangeCronJob]
@@ -334,7 +338,7 @@ def test_a_cron_job_that_has_to_go_goes_once_its_slots_are_told() -> None:
     ],
 )
 def test_a_cron_job_that_has_to_go_waits_for_nothing_else(known: dict[str, Any]) -> None:
-    (gone,) = plan(without_schedule(**known)).actions
+    (gone,) = decided(without_schedule(**known)).actions
 
     assert isinstance(gone, ChangeCronJob)
     assert gone.change.deletes
@@ -378,7 +382,7 @@ def test_a_batch_job_that_nobody_owns_is_a_wish_beside_our_cron_job() -> None:
 def test_a_wish_that_cannot_be_granted_is_told_and_deleted() -> None:
     situation = scheduled(slot=a_slot(None, name="Not.A.Name"))
 
-    *_, deleted = plan(situation).when_idle
+    *_, deleted = decided(situation).when_idle
 
     assert isinstance(deleted, DeleteSlot)
     assert deleted.events[0].message == (
@@ -400,7 +404,7 @@ FUTURE = datetime(2999, 12, 31, tzinfo=UTC)
 
 
 def test_a_slot_of_a_time_to_come_is_told_and_goes_and_the_schedule_goes_on() -> None:
-    situation = scheduled(slots=[a_slot(), replace(a_slot(name="forged"), time=FUTURE)], slot_jobs=MADE)
+    situation = scheduled(slots=[a_slot(), replace(a_slot(name="forged"), time=FUTURE)], caused_jobs=MADE)
     assert situation.pipeline
 
     real, forged = slots.settled(situation)
@@ -419,11 +423,11 @@ def test_a_last_time_that_is_to_come_is_not_believed_and_put_right(told: datetim
 
     assert slots.due(situation) == [a_slot()]
 
-    written, *_ = plan(replace(situation, slot_jobs=MADE)).when_idle
+    written, *_ = decided(replace(situation, caused_jobs=MADE)).when_idle
     assert isinstance(written, WritePipelineStatus)
     assert written.status.last_schedule_time == at(600)
     assert not written.status.skipped_slots, "nothing is known of earlier times"
-    repaired, *_ = plan(replace(situation, slots=[])).when_idle
+    repaired, *_ = decided(replace(situation, slots=[])).when_idle
     assert isinstance(repaired, WritePipelineStatus)
     assert repaired.status.last_schedule_time == at(0)
 
@@ -468,15 +472,14 @@ def situations(draw: st.DrawFn) -> Situation:
     cron_job = a_cron_job(owner_uid=owner, left_behind=not owner, since=draw(st.none() | MOMENTS))
     made = {"slot-0-uid": True} if draw(st.booleans()) else {}
     found = draw(st.sampled_from([cron_job, None]))
-    return a_situation(pipeline=pipeline, cron_job=found, slots=slots, slot_jobs=made, now=601)
+    return a_situation(pipeline=pipeline, cron_job=found, slots=slots, caused_jobs=made, now=601)
 
 
 @settings(max_examples=100, deadline=None)
 @given(situation=situations())
 def test_no_time_does_harm_whoever_wrote_it(situation: Situation) -> None:
     assert situation.pipeline
-    questions.open_questions(situation)
-    wanted = plan(situation)
+    wanted = decided(situation)
 
     assert wanted.look_again is None or wanted.look_again > timedelta()
     last = slots.last_time(slots.believable(situation, situation.pipeline), slots.settled(situation))
@@ -506,7 +509,7 @@ def not_ready(since: float, message: str = CREATED_LATE + schedule.GOES_ON) -> P
     ],
 )
 def test_what_passed_is_explained_by_what_was_known(status: PipelineStatus, cause: str) -> None:
-    situation = scheduled(slot=a_slot(3600), slot_jobs=MADE, status=status, now=3601)
+    situation = scheduled(slot=a_slot(3600), caused_jobs=MADE, status=status, now=3601)
 
     (settled,) = slots.settled(situation)
 
@@ -520,6 +523,6 @@ def test_a_pipeline_that_was_ready_explains_nothing() -> None:
     ready = [condition.model_copy(update={"status": "True"}) for condition in told]
     status = PipelineStatus(last_schedule_time=at(600), conditions=ready)
 
-    (settled,) = slots.settled(scheduled(slot=a_slot(3600), slot_jobs=MADE, status=status, now=3601))
+    (settled,) = slots.settled(scheduled(slot=a_slot(3600), caused_jobs=MADE, status=status, now=3601))
 
     assert settled.events[0].message.endswith("06:50:00Z).")

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from builders import a_job, a_pipeline, a_pod, a_run, a_situation, a_stopped_run, an_end, at
-from elt_operator.core.situation import Job, Pod, Run, Situation, Warnings
-from elt_operator.core.stop import stop
-from elt_operator.resources.job import JobStatus, Phase
+from elt_operator.core.model import Job, Pod, Run
+from elt_operator.core.situation import Situation
+from elt_operator.core.stop import first_stop
+from elt_operator.resources.job import JobStatus
+from elt_operator.resources.phases import Phase
 
 JOB, STOPPING, NEWER = a_job(), a_job(stop=True), a_job("job-2", created=50)
 RUN = a_run(retries=1)
@@ -21,7 +23,7 @@ def waits(reason: str = "", message: str = "", **fields: Any) -> Pod:
 
 def seen(*pods: Pod, now: float = 700, run: Run = RUN, warning: str = "") -> Situation:
     about = pods[-1].uid if pods and pods[-1].alive else run.uid
-    return a_situation(JOB, runs=[run], pods=pods, now=now, warnings={about: Warnings(warning)})
+    return a_situation(JOB, runs=[run], pods=pods, now=now, warnings={about: warning})
 
 
 @pytest.mark.parametrize(
@@ -61,16 +63,16 @@ def seen(*pods: Pod, now: float = 700, run: Run = RUN, warning: str = "") -> Sit
             id="a further attempt that never starts",
         ),
         pytest.param(
-            replace(seen(a_pod()), jobs=[], live_jobs={JOB.uid: replace(JOB, status=JobStatus(phase=Phase.STOPPED))}),
+            replace(seen(a_pod()), jobs=[], former_jobs={JOB.uid: replace(JOB, status=JobStatus(phase=Phase.STOPPED))}),
             None, "Stopped", "had already ended (STOPPED)", id="its Job has ended without it",
         ),
-        pytest.param(replace(seen(a_pod()), jobs=[], live_jobs={JOB.uid: None}), None, None, "", id="its Job is gone"),
+        pytest.param(replace(seen(a_pod()), jobs=[], former_jobs={}), None, None, "", id="its Job is gone"),
     ],
 )  # fmt: skip
 def test_a_run_is_stopped(situation: Situation, job: Job | None, reason: str | None, words: str) -> None:
     (run,) = situation.runs
 
-    found = stop(situation, run, job)
+    found = first_stop(situation, run, job).finding
 
     assert (found and found.reason) == reason
     assert words in (found.message if found else "")
@@ -78,4 +80,4 @@ def test_a_run_is_stopped(situation: Situation, job: Job | None, reason: str | N
 
 @pytest.mark.parametrize("run", [a_stopped_run(), a_run(gone=True)], ids=["told before", "gone"])
 def test_a_run_is_not_told_twice(run: Run) -> None:
-    assert stop(a_situation(STOPPING, runs=[run]), run, STOPPING) is None
+    assert first_stop(a_situation(STOPPING, runs=[run]), run, STOPPING).finding is None

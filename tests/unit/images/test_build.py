@@ -376,7 +376,7 @@ def test_a_failed_build_shows_the_end_of_its_log_and_leaves_no_archive(machine: 
     assert (ended.code, ended.output) == (1, "")
     assert "docker failed with exit code 1" in ended.said
     assert "no space left on device" in ended.said
-    assert "type the same again" in ended.said
+    assert "run the same command again" in ended.said
     assert "Traceback" not in ended.said
     assert list(machine.folder.rglob("*.tar")) == []
 

@@ -11,7 +11,7 @@ import pytest
 from builders import KEY
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.intake import Intake, Unreadable
-from elt_operator.core.situation import Key
+from elt_operator.core.model import PipelineKey
 from elt_operator.kube import reflector
 from elt_operator.kube.errors import Expired, Forbidden
 from elt_operator.kube.reflector import Patiently, Reflector
@@ -44,7 +44,7 @@ class World:
 
     def __init__(self, *streams: Sequence[Event | Exception]) -> None:
         self.cache, self.streams = Cache(), Streams(*streams)
-        self.woken: list[Key] = []
+        self.woken: list[PipelineKey] = []
         self.refused: list[Exception] = []
         self.unreadable: list[str] = []
         self.lists = 0

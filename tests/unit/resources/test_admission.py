@@ -7,7 +7,7 @@ import pytest
 
 from builders import states
 from e2e.refused import ACCEPTED, REFUSED, job
-from elt_operator.resources.job import TERMINAL_PHASES
+from elt_operator.resources.phases import TERMINAL_PHASES
 from fakes.admission import complaints
 
 JOBS = states.jobs()

@@ -14,7 +14,8 @@ import yaml
 from builders import START, a_job
 from elt_operator.controller import snapshots
 from elt_operator.core import cron, render
-from elt_operator.core.situation import Limits, Pipeline
+from elt_operator.core.model import Pipeline
+from elt_operator.core.situation import Limits
 from elt_operator.resources.pipeline import PipelineSpec
 from fakes.admission import complaints
 

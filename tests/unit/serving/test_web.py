@@ -13,7 +13,7 @@ from elt_operator.controller.cache import Cache
 from elt_operator.controller.metrics import Metrics, State
 from elt_operator.controller.places import Places
 from elt_operator.controller.queue import WorkQueue
-from elt_operator.core.situation import Key
+from elt_operator.core.model import PipelineKey
 from elt_operator.serving import web
 from elt_operator.serving.background import Background
 
@@ -28,7 +28,7 @@ def free_port() -> int:
 async def url() -> AsyncIterator[str]:
     """The address of an operator that is alive, but has not listed everything."""
     port, metrics, cache = free_port(), Metrics(), Cache()
-    queue: WorkQueue[Key] = WorkQueue()
+    queue: WorkQueue[PipelineKey] = WorkQueue()
     queue.add(KEY)
     cache.jobs.take(
         {
