@@ -101,7 +101,7 @@ def set_up_warehouse() -> None:
     heading("3/5  A warehouse and a Pipeline")
     apply("warehouse.yaml")
     in_demo("rollout", "status", "deployment/warehouse", "--timeout=180s")
-    say("PostgreSQL answers")
+    say("PostgreSQL is ready")
     say(apply("pipeline.yaml"))
 
 
@@ -137,7 +137,7 @@ def rows(table: str) -> int:
 def expect(what: str, found: object, wanted: object) -> None:
     """Tell what was found; raise ``DemoError`` when it is not what was wanted."""
     if found != wanted:
-        raise DemoError(f"{what}: {found}, but it should be {wanted}")
+        raise DemoError(f"{what}: {found}, expected {wanted}")
     say(f"  {what}: {found}")
 
 
@@ -169,7 +169,7 @@ def first_load() -> None:
     expect("rows in tap_weather.weather", rows("tap_weather.weather"), WEATHER_ROWS)
     expect("rows in mart.daily (3 airports x 364 days)", rows("mart.daily"), DAILY_ROWS)
     log = in_demo("logs", f"job/{status['taskName']}")
-    expect("tests of dbt passed", sum("PASS not_null" in line for line in log.splitlines()), 2)
+    expect("dbt tests passed", sum("PASS not_null" in line for line in log.splitlines()), 2)
 
 
 def second_load() -> None:
@@ -202,16 +202,16 @@ def loads() -> None:
 
 def what_is_there() -> None:
     """Show the resources as kubectl does, and what to type next."""
-    heading("5/5  What is there now")
+    heading("5/5  The result")
     say(f"$ kubectl -n {NAMESPACE} get eltpipelines,eltjobs")
     say(in_demo("get", "eltpipelines,eltjobs").rstrip())
-    heading("What to type next")
+    heading("What to try next")
     say(f"  export PATH={cluster('bin').strip()}:$PATH KUBECONFIG={os.environ['KUBECONFIG']}")
     say(f"  kubectl -n {NAMESPACE} describe eltjob weather-3     # why it failed")
-    say(f"  kubectl -n {NAMESPACE} logs job/weather-r3           # its whole log")
+    say(f"  kubectl -n {NAMESPACE} logs job/weather-r3           # its full log")
     say("  kubectl explain eltpipelines.spec                # every field")
     say(f"  sed 's/weather-1/weather-4/' demo/job-first.yaml | kubectl -n {NAMESPACE} apply -f -   # run it again")
-    say("  make cluster-down                                # take the cluster away")
+    say("  make cluster-down                                # remove the cluster")
 
 
 def main() -> None:

@@ -407,7 +407,7 @@ def main() -> None:
     """Build the images that are named, or all but the released ones."""
     parser = argparse.ArgumentParser(description=__doc__)
     known = {**IMAGES, **RELEASED}
-    absent = f"when absent, all but {', '.join(RELEASED)}"
+    absent = f"without any, all except {', '.join(RELEASED)}"
     parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"some of: {', '.join(known)}; {absent}")
     names = parser.parse_args().names or list(IMAGES)
     if unknown := set(names) - set(known):
@@ -416,7 +416,7 @@ def main() -> None:
     try:
         build_all([known[name] for name in names], cache)
     except BuildError as error:
-        sys.exit(f"images: {error}\nWhen that is mended, type the same again. Without {cache} all is made anew.")
+        sys.exit(f"images: {error}\nFix that, then run the same command again. Without {cache}, everything is rebuilt.")
     except KeyboardInterrupt:
         sys.exit("images: interrupted")
 

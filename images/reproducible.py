@@ -102,8 +102,8 @@ def main() -> None:
         first, second = (built_from_nothing(Path(folder, name)) for name in ("first", "second"))
         print(f"first:  {first.digest()}\nsecond: {second.digest()}")
         if found := differences(first, second):
-            sys.exit(f"The two differ in:\n{told(found)}")
-    print("The two are the same, to the last byte of their archives.")
+            sys.exit(f"The two images differ in:\n{told(found)}")
+    print("The two images are identical, to the last byte of their archives.")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from elt_operator.kube.client import Client
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 FOLDER: Final = ROOT / "docs" / "performance"
-READY: Final = "looking after"
+READY: Final = "watching"
 COMPONENTS: Final = {
     "API server": "kube-apiserver",
     "etcd": "etcd",

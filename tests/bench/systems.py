@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from bench.bed import Bed, Running
 from elt_operator.controller import snapshots
 from elt_operator.core import render
-from elt_operator.core.situation import Job, Limits, Pipeline
+from elt_operator.core.model import Job, Pipeline
+from elt_operator.core.situation import Limits
 
 Body = dict[str, Any]
 

@@ -18,7 +18,7 @@ def demo(**environment: str) -> None:
     for line in (
         "rows in tap_weather.weather: 26115",
         "rows in mart.daily (3 airports x 364 days): 1092",
-        "tests of dbt passed: 2",
+        "dbt tests passed: 2",
         "new rows: 0",
         "phase, exit code: ('ERROR', 1)",
         "source went away after 12000 records",

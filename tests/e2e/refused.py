@@ -387,7 +387,7 @@ REFUSED: dict[str, tuple[Manifest, str, str]] = {
         pipeline(resources={"limits": {"hugepages-2Mi": "3Mi", "memory": 1}}), "spec.resources.limits", "a multiple"
     ),
     "nothing but huge pages": (
-        pipeline(resources={"limits": {"hugepages-2Mi": "4Mi"}}), "spec.resources.limits", "cpu or memory beside them"
+        pipeline(resources={"limits": {"hugepages-2Mi": "4Mi"}}), "spec.resources.limits", "cpu or memory to be set"
     ),
     # tolerations
     "a toleration of nothing": (pipeline(pod={"tolerations": [{}]}), "spec.pod.tolerations[0].operator", "Exists"),
@@ -406,7 +406,7 @@ REFUSED: dict[str, tuple[Manifest, str, str]] = {
         pipeline(pod={"tolerations": [{"key": "a b"}]}), "spec.pod.tolerations[0].key", _NO_KEY
     ),
     "a toleration of no value": (
-        pipeline(pod={"tolerations": [{"key": "a", "value": "b c"}]}), "spec.pod.tolerations[0].value", "a value has"
+        pipeline(pod={"tolerations": [{"key": "a", "value": "b c"}]}), "spec.pod.tolerations[0].value", "contains only"
     ),
     # what is run
     **{
@@ -434,7 +434,7 @@ REFUSED: dict[str, tuple[Manifest, str, str]] = {
     # further containers
     **{
         f"{kind} with the name of the run's own": (
-            _with(kind, _beside("a"), _beside("elt")), f"spec.{kind}[1].name", "of the run's own container"
+            _with(kind, _beside("a"), _beside("elt")), f"spec.{kind}[1].name", "for the run's own container"
         )
         for kind in ("initContainers", "sidecars")
     },

@@ -23,7 +23,7 @@ def replicas(namespace: Namespace, no_operator: None) -> Iterator[tuple[Operator
     first.start()
     first.wait_for_line(ACTS)
     second.start()
-    second.wait_for_line("looking after")
+    second.wait_for_line("watching")
     yield first, second
     for replica in (first, second):  # in peace, so that the next test need not wait for the Lease
         replica.signal(signal.SIGCONT)

@@ -143,10 +143,10 @@ class Places:
         """Serve ``place`` again: all of it could be listed."""
         if place.left_out:
             place.take_up()
-            logger.info("looking after %s again: it can be read", place.name)
+            logger.info("watching %s again: it can be read", place.name)
 
     def _look_whether_all_watch(self) -> None:
         wanted = [place for place in self.all if not place.left_out]
         if wanted and not self.watching.is_set() and all(place.is_served for place in wanted):
-            logger.info("looking after %s", ", ".join(place.name for place in wanted))
+            logger.info("watching %s", ", ".join(place.name for place in wanted))
             self.watching.set()

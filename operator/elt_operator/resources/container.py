@@ -12,7 +12,7 @@ from elt_operator.resources.requirements import ResourceRequirements
 Image = Annotated[
     str,
     Field(min_length=1, max_length=1024, pattern=r"^\S+$"),
-    extra(rules(rule("self.matches('^[!-~]+$')", "an image's name has only ASCII characters and no spaces"))),
+    extra(rules(rule("self.matches('^[!-~]+$')", "an image's name can contain only ASCII characters and no spaces"))),
 ]
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 
@@ -31,7 +31,7 @@ class _EnvVar(EnvVar):
     """An environment variable of a container beside the run's own."""
 
     value: Annotated[str, Field(max_length=4096), extra(rules(texts.NO_NUL))] | None = None
-    """Its value. Never put a secret here: everybody who may read the Pipeline could read it."""
+    """Its value. Never put a secret here: anyone who can read the Pipeline can read it."""
 
 
 class ExtraContainer(
@@ -39,7 +39,7 @@ class ExtraContainer(
     json_schema_extra=rules(
         rule(
             f"self.name != '{names.CONTAINER}'",
-            "this name is that of the run's own container; choose another one",
+            "this name is reserved for the run's own container; choose another one",
             field=".name",
             reason="FieldValueForbidden",
         ),
@@ -49,30 +49,30 @@ class ExtraContainer(
                 *(texts.if_set(f"self.{field}", texts.of_each(f"self.{field}")) for field in ("command", "args"))
             ),
             "`command` and `args` together",
-            "put the rest into a file of the image, or of a ConfigMap that is mounted",
+            "put the rest into a file in the image or in a mounted ConfigMap",
         ),
     ),
 ):
-    """A container beside the run's own: with the same volumes at the same paths, and the same security settings."""
+    """An additional container. It has the same volumes, at the same paths, and security settings as the run's own."""
 
     name: Label
     """Name of the container, unique within the Pipeline."""
     image: Image
     """Its image, by tag or digest."""
     image_pull_policy: PullPolicy | None = None
-    """When the image is pulled; Kubernetes' own default when absent."""
+    """When the image is pulled; if unset, Kubernetes' own default."""
     command: Annotated[_Words, Field(min_length=1)] | None = None
-    """What is started in place of the image's entrypoint."""
+    """The program to run instead of the image's entrypoint, with its arguments."""
     args: _Words | None = None
-    """The arguments of the command or the image's entrypoint."""
+    """Arguments for the command or for the image's entrypoint."""
     env: Annotated[list[_EnvVar], Field(max_length=64), list_map("name")] | None = None
-    """Environment variables. Those that start with ELT_ are set as in the run's own container; properties are not."""
+    """Environment variables. ELT_* variables are set as in the run's own container; properties are not."""
     env_from: EnvFromSources | None = None
-    """Secrets and ConfigMaps whose keys become environment variables; env wins over them."""
+    """Secrets and ConfigMaps whose keys become environment variables; env overrides them."""
     resources: ResourceRequirements | None = None
     """CPU and memory of the container."""
     working_dir: Directory | None = None
-    """The directory in which it starts; the image's own when absent."""
+    """The directory in which it starts; if unset, the image's own."""
 
 
 ExtraContainers = Annotated[list[ExtraContainer], Field(max_length=4), list_map("name")]

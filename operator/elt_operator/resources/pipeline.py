@@ -36,7 +36,7 @@ RESERVED_PROPERTY = r"^((kubernetes|ld|elt)[._-].*|python.*|path|home|meltano[._
 PROPERTY_RULES = rules(
     rule(
         f"self.all(name, name.size() <= 128 && name.matches('{PROPERTY_NAME}'))",
-        "names must start with a lower-case letter or digit and hold only those, `.`, `_` and `-`,"
+        "names must start with a lower-case letter or digit and contain only those, `.`, `_` and `-`,"
         " and have at most 128 characters, for example tap-weather.start_date",
     ),
     rule(
@@ -60,7 +60,7 @@ def _steering_none(properties: dict[str, Setting]) -> dict[str, Setting]:
         name for name in properties if not re.fullmatch(PROPERTY_NAME, name) or re.fullmatch(RESERVED_PROPERTY, name)
     ]
     if wrong:
-        raise ValueError(f"{', '.join(sorted(wrong)[:5])}: such names are reserved, or not allowed; remove them")
+        raise ValueError(f"{', '.join(sorted(wrong)[:5])}: these names are reserved or not allowed; remove them")
     return properties
 
 
@@ -105,7 +105,7 @@ class PipelineSpec(
     json_schema_extra=rules(
         rule(
             "[has(self.actions), has(self.script), has(self.command)].filter(given, given).size() <= 1",
-            "at most one of `actions`, `script` and `command` may be set; without any the image's entrypoint runs",
+            "at most one of `actions`, `script` and `command` may be set; if none is set, the image's entrypoint runs",
         ),
         rule(
             "!has(self.args) || !(has(self.actions) || has(self.script))",
@@ -141,7 +141,7 @@ class PipelineSpec(
     image: Image
     """The image of the run's container, by tag or digest."""
     image_pull_policy: PullPolicy | None = None
-    """When the image is pulled; Kubernetes' own default when absent."""
+    """When the image is pulled; if unset, Kubernetes' own default."""
     image_pull_secrets: PullSecrets | None = None
     """Secrets with the registry's credentials."""
 
@@ -152,19 +152,19 @@ class PipelineSpec(
     """A script, run as `bash -euo pipefail`. A first line such as `#!/usr/bin/env python3` has that program run it
     instead; the image needs bash, too. The Job's arguments are $1, $2 and so on."""
     command: Annotated[Words, Field(min_length=1)] | None = None
-    """What is started in place of the image's entrypoint: any program of the image; no shell is involved. Without
-    command, actions and script the image's entrypoint runs."""
+    """The program to run instead of the image's entrypoint, with its arguments; no shell is involved. If command,
+    actions and script are all unset, the image's entrypoint runs."""
     args: Words | None = None
-    """The arguments of command, or of the image's entrypoint in place of the image's own (CMD). Those of a Job follow
-    them."""
+    """Arguments for command, or for the image's entrypoint, where they replace the image's own (CMD). A Job's arguments
+    are appended."""
     working_dir: Directory | None = None
-    """The directory in which the run's container starts; the image's own when absent."""
+    """The directory in which the run's container starts; if unset, the image's own."""
 
     properties: Properties | None = None
-    """Settings by name, for example tap-weather.start_date, given to the run as environment variables
-    (TAP_WEATHER_START_DATE). Lists and objects as JSON text. A Job may override them."""
+    """Settings by name, for example tap-weather.start_date, passed to the run as environment variables
+    (TAP_WEATHER_START_DATE). Write lists and objects as JSON text. A Job can override them."""
     protected_properties: Annotated[list[PropertyName], Field(max_length=100), SET] | None = None
-    """Names of properties that a Job may not override: for example a warehouse's host, which receives the password."""
+    """Properties that a Job cannot override, for example the host of a warehouse, which receives the password."""
     env: EnvVars | None = None
     """Environment variables. They override properties."""
     env_from: EnvFromSources | None = None
@@ -174,21 +174,21 @@ class PipelineSpec(
     volumes: Volumes | None = None
     """Volumes of the run's pod and where its container sees them."""
     init_containers: ExtraContainers | None = None
-    """Containers that run before the run's own, one after the other; one that fails fails the attempt."""
+    """Containers that run before the run's own, one after another; if one fails, the attempt fails."""
     sidecars: ExtraContainers | None = None
-    """Containers that start after the init containers and go on beside the run's own until it has ended: a proxy to a
-    database, say. How they end does not matter."""
+    """Containers that start after the init containers and keep running until the run's own container has ended, for
+    example a proxy to a database. How they end does not affect the Job."""
     pod: PodSettings = PodSettings()
     """The pod's other settings."""
 
     schedule: Annotated[str, Field(min_length=1, max_length=256), extra(rules(texts.NO_NUL))] | None = None
-    """When Jobs start by themselves: cron in five fields, or in six with seconds = 0. Absent: only by hand."""
+    """When Jobs are created automatically: cron in five fields, or in six with seconds = 0. If unset, only by hand."""
     time_zone: Annotated[str, Field(min_length=1, max_length=64), extra(rules(texts.NO_NUL))] | None = None
-    """The IANA time zone of the schedule, for example Europe/London; UTC when absent."""
+    """The IANA time zone of the schedule, for example Europe/London; if unset, UTC."""
     suspend: bool = False
     """Pause the schedule. Jobs created by hand still run."""
     starting_deadline_seconds: Count | None = None
-    """How many seconds late a scheduled Job may still start, for example after an outage; no limit when absent."""
+    """How many seconds late a scheduled Job may still start, for example after an outage; if unset, no limit."""
 
     concurrency_policy: Literal["Queue", "Forbid", "Replace"] = "Queue"
     """What happens to a new Job while another one is active: it waits, is refused, or replaces the other one."""
@@ -199,13 +199,13 @@ class PipelineSpec(
     no_retry_exit_codes: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(max_length=64), SET] | None = None
     """Exit codes after which no further attempt is made."""
     timeout_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
-    """How many seconds one attempt may take; 0: no limit; absent: the operator's default (3600)."""
+    """How many seconds one attempt may take; 0: no limit; if unset, the operator's default (3600)."""
     pending_timeout_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 600
-    """How many seconds the run may wait for its pod to start before the Job is an ERROR that says why; those that
-    initContainers take do not count."""
+    """How many seconds an attempt may wait for its container to start before the Job ends as ERROR and says why; the
+    time that initContainers take does not count."""
     run_retention_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
-    """How many seconds the finished run, its pod and its log stay after the Job's end; the operator's default when
-    absent."""
+    """How many seconds the finished run, its pod and its log are kept after the Job's end; if unset, the operator's
+    default."""
     successful_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 10
     """How many successful Jobs that the operator created are kept. A Job that you applied is never deleted."""
     failed_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 10
@@ -242,9 +242,9 @@ class PipelineStatus(Fields):
     """What the operator last saw. It is for people to read, and may lag behind."""
 
     observed_generation: Generation = -1
-    """The metadata.generation that this status describes; -1: not looked at yet."""
+    """The metadata.generation that this status describes; -1: not processed yet."""
     conditions: Conditions | None = None
-    """Ready, Reconciling, Stalled, LastJobSucceeded. A failed Job does not touch Ready."""
+    """Ready, Reconciling, Stalled, LastJobSucceeded. A failed Job does not affect Ready."""
     active_job: ActiveJob | None = None
     """The Job that is running."""
     queued_jobs: Count | None = None

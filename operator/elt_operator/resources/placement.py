@@ -47,7 +47,7 @@ class NodeRequirement(
         ),
     ),
 ):
-    """What a label of a node must be."""
+    """A requirement on a label of a node."""
 
     key: LabelKey
     """The label's key."""
@@ -65,10 +65,10 @@ class NodeRequirement(
 
 
 class NodeTerm(Fields):
-    """Nodes whose labels are all as they must be."""
+    """Nodes whose labels meet all requirements."""
 
     match_expressions: Annotated[list[NodeRequirement], Field(min_length=1, max_length=16), ATOMIC]
-    """What the labels must be."""
+    """The requirements."""
 
 
 class RequiredNodes(Fields):
@@ -82,7 +82,7 @@ class PreferredNodes(Fields):
     """Nodes that the scheduler prefers."""
 
     weight: Annotated[int, Field(ge=1, le=100)]
-    """How much it counts, against other preferences."""
+    """How much it counts, relative to other preferences."""
     preference: NodeTerm
     """Which nodes."""
 
@@ -119,16 +119,16 @@ class PodSelector(Fields):
 
 
 class TopologySpread(Fields):
-    """Spreads pods over nodes, zones or whatever else a label of the nodes tells apart."""
+    """Spreads pods over nodes, zones or whatever else a node label distinguishes."""
 
     max_skew: Annotated[int, Field(ge=1, le=1000)]
     """How many more of the pods one place may have than another."""
     topology_key: LabelKey
-    """The label of the nodes that tells the places apart, for example topology.kubernetes.io/zone."""
+    """The node label that distinguishes the places, for example topology.kubernetes.io/zone."""
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"]
-    """What happens where that cannot be kept."""
+    """What happens if that is not possible."""
     label_selector: PodSelector | None = None
-    """Which pods are spread; all runs of the namespace when absent."""
+    """Which pods are spread; if unset, all runs of the namespace."""
 
 
 TopologySpreads = Annotated[
@@ -139,7 +139,7 @@ TopologySpreads = Annotated[
 
 
 class HostAlias(Fields):
-    """Names of a host that no DNS knows: a line of the pod's /etc/hosts."""
+    """Names of a host that DNS does not know: one line in the pod's /etc/hosts."""
 
     ip: Annotated[
         str,

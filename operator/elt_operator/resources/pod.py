@@ -59,7 +59,7 @@ class ConfigMapVolume(Fields):
     name: ObjectName
     """Name of the ConfigMap."""
     items: Items | None = None
-    """Which keys, and where; all of them when absent."""
+    """Which keys to use, and where; if unset, all of them."""
     optional: bool | None = None
     """Continue without it if it is missing."""
 
@@ -70,7 +70,7 @@ class SecretVolume(Fields):
     secret_name: ObjectName
     """Name of the Secret."""
     items: Items | None = None
-    """Which keys, and where; all of them when absent."""
+    """Which keys to use, and where; if unset, all of them."""
     optional: bool | None = None
     """Continue without it if it is missing."""
 
@@ -125,7 +125,7 @@ class Volume(
     sub_path: Annotated[str, Field(max_length=1024), extra(rules(texts.NO_NUL, texts.RELATIVE_PATH))] | None = None
     """Mount only this relative path of the volume."""
     read_only: bool = False
-    """Refuse writes."""
+    """Mount it read-only."""
     persistent_volume_claim: ClaimVolume | None = None
     """A claim in the same namespace, for state that outlives the pod."""
     config_map: ConfigMapVolume | None = None
@@ -141,7 +141,7 @@ class Toleration(
     json_schema_extra=rules(
         rule(
             "(has(self.key) && self.key != '') || (has(self.operator) && self.operator == 'Exists')",
-            "without `key`, `operator` must be Exists: then all taints are tolerated",
+            "without `key`, `operator` must be Exists, which tolerates all taints",
             field=".operator",
         ),
         rule(
@@ -156,7 +156,7 @@ class Toleration(
         ),
     ),
 ):
-    """Lets the run's pod onto nodes with a matching taint."""
+    """Allows the run's pod on nodes with a matching taint."""
 
     key: (
         Annotated[
@@ -166,22 +166,22 @@ class Toleration(
         ]
         | None
     ) = None
-    """The taint's key; all keys when absent (operator Exists)."""
+    """The taint's key; if unset, all keys (operator Exists)."""
     operator: Literal["Equal", "Exists"] | None = None
-    """How the key's value is compared; Equal when absent."""
+    """How the key's value is compared; if unset, Equal."""
     value: (
         Annotated[
             str,
             Field(max_length=63),
-            extra(rules(rule(matches("self", LABEL_VALUE), "a value has letters, digits, `-`, `_` and `.`"))),
+            extra(rules(rule(matches("self", LABEL_VALUE), "a value contains only letters, digits, `-`, `_` and `.`"))),
         ]
         | None
     ) = None
     """The taint's value."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """The taint's effect; all effects when absent."""
+    """The taint's effect; if unset, all effects."""
     toleration_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    """How long a NoExecute taint is tolerated; forever when absent."""
+    """How many seconds a NoExecute taint is tolerated; if unset, forever."""
 
 
 Id = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -191,9 +191,9 @@ class PodSettings(Fields):
     """The fields of the run's pod that a user may set. All others are fixed, for safety."""
 
     service_account_name: ObjectName | None = None
-    """The service account of the pod; the namespace's `default` when absent."""
+    """The service account of the pod; if unset, the namespace's `default`."""
     automount_service_account_token: bool = False
-    """Mount the service account's token. Off by default, because an ELT run seldom needs the Kubernetes API."""
+    """Mount the service account's token. Off by default, because an ELT run rarely needs the Kubernetes API."""
     node_selector: NodeSelector | None = None
     """Labels that a node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=16), ATOMIC] | None = None
@@ -203,25 +203,25 @@ class PodSettings(Fields):
     topology_spread_constraints: TopologySpreads | None = None
     """How runs are spread over nodes or zones."""
     host_aliases: HostAliases | None = None
-    """Names of hosts that no DNS knows, with their addresses."""
+    """Host names that DNS does not know, with their addresses."""
     priority_class_name: ObjectName | None = None
     """The pod's priority class."""
     labels: LabelMap | None = None
-    """Labels of the pod, in addition to the operator's own: app.kubernetes.io/name, say, where a policy requires it."""
+    """Labels of the pod, besides the operator's own, for example app.kubernetes.io/name if a policy requires it."""
     annotations: AnnotationMap | None = None
     """Annotations of the pod."""
     run_as_user: Id | None = None
-    """The user id of the process; the image's own when absent. With runAsNonRoot it must not be 0."""
+    """The user id of the process; if unset, the image's own. With runAsNonRoot it must not be 0."""
     run_as_group: Id | None = None
-    """The group id of the process; the image's own when absent."""
+    """The group id of the process; if unset, the image's own."""
     fs_group: Id | None = None
     """The group that owns the volumes; needed for most claims to be writable."""
     supplemental_groups: Annotated[list[Id], Field(max_length=16), SET] | None = None
-    """Further groups of the process."""
+    """Additional groups of the process."""
     run_as_non_root: bool = True
     """Refuse to start as root. PodSecurity `restricted` requires it."""
     read_only_root_filesystem: bool = False
-    """Make the image's files read-only. /tmp is then an emptyDir, unless a volume of yours is mounted there."""
+    """Make the image's files read-only. /tmp is then an emptyDir, unless you mount a volume there."""
     termination_grace_period_seconds: Count = 30
     """How many seconds the process has between SIGTERM and SIGKILL."""
 

@@ -64,7 +64,7 @@ class ResourceRequirements(
             "!has(self.limits) || !self.limits.exists(name, name.startsWith('hugepages-'))"
             " || 'cpu' in self.limits || 'memory' in self.limits"
             " || (has(self.requests) && ('cpu' in self.requests || 'memory' in self.requests))",
-            "huge pages need cpu or memory beside them",
+            "huge pages need cpu or memory to be set as well",
             field=".limits",
         ),
     ),
@@ -74,4 +74,4 @@ class ResourceRequirements(
     requests: Resources | None = None
     """What the scheduler reserves; no more than the limit."""
     limits: Resources | None = None
-    """What it may use; above its memory limit a process is killed (OutOfMemory)."""
+    """What the container can use; a process that exceeds the memory limit is killed (OutOfMemory)."""

@@ -1,7 +1,7 @@
--- A Pipeline is healthy when its spec is accepted and its schedule in place. A failed Job is told, and does not degrade it.
+-- A Pipeline is healthy when its spec is accepted and its schedule in place. A failed Job is reported, but does not degrade it.
 local status = obj.status or {}
 if status.observedGeneration ~= obj.metadata.generation then
-  return {status = "Progressing", message = "The operator has not looked at this version of the Pipeline yet."}
+  return {status = "Progressing", message = "The operator has not processed this version of the Pipeline yet."}
 end
 
 local found = {}
