@@ -130,7 +130,7 @@ def a_cron_job(
         "suspend": False,
         "starting_deadline_seconds": None,
         "pipeline_generation": 1,
-        "agreed": "*/10 * * * * UTC",
+        "in_force": "*/10 * * * * UTC",
         "since": at(0),
     }
     return CronJob(KEY, "cron-job-uid", owner_uid, deleting, Timetable(**{**timetable, **said}), left_behind)

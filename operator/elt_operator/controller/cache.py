@@ -208,7 +208,7 @@ class Cache:
         """The run of each Pipeline that was deleted last, under way and without its Job, until a newer one is there."""
         self.pods_over: set[str] = set()
         """UIDs of the runs of which a live read has said that no pod is at work, and that will have none any more."""
-        self.last_words: dict[PipelineKey, dict[str, PodLog]] = {}
+        self.last_logs: dict[PipelineKey, dict[str, PodLog]] = {}
         """Ends of logs as they were read last, by the pod's UID; kept as long."""
         self.history: dict[PipelineKey, dict[str, EndedJob]] = {}
         """Ended Jobs that the operator made itself, by UID, as of the last resync."""
@@ -276,9 +276,9 @@ class Cache:
         caused_jobs = {uid: ours for uid, ours in self.caused_jobs.pop(key, {}).items() if uid in slots}
         if caused_jobs:
             self.caused_jobs[key] = caused_jobs
-        logs = {uid: log for uid, log in self.last_words.pop(key, {}).items() if uid in pods}
+        logs = {uid: log for uid, log in self.last_logs.pop(key, {}).items() if uid in pods}
         if logs:
-            self.last_words[key] = logs
+            self.last_logs[key] = logs
 
     def _keep_left(self, key: PipelineKey, departed: Sequence[Run]) -> None:
         """Keep the newest of the runs that went without a Job that waits for it, as long as its pods are in doubt."""
@@ -300,7 +300,7 @@ class Cache:
         keys = self.all_keys()
         tables: tuple[dict[PipelineKey, Any], ...] = (
             self.caused_jobs,
-            self.last_words,
+            self.last_logs,
             self.pipelines_missed,
             self.taken_numbers,
             self.last_ended,

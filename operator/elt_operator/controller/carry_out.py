@@ -130,10 +130,10 @@ class Executor:
                 await self.cluster.delete_run(run)
                 self.cache.runs.forget(run.uid)
                 logger.debug("%s: run %s removed; its Job tells how it ended", run.key, run.name)
-            case DeleteJob(finished):
-                await self.cluster.delete_job(finished)
-                self.cache.history.get(finished.key, {}).pop(finished.uid, None)
-                _log(finished.key, finished.name, "removed (history limits of the Pipeline)")
+            case DeleteJob(ended):
+                await self.cluster.delete_job(ended)
+                self.cache.history.get(ended.key, {}).pop(ended.uid, None)
+                _log(ended.key, ended.name, "removed (history limits of the Pipeline)")
             case DeleteSlot(pipeline, slot, events):
                 await self.cluster.delete_slot(slot)
                 self.cache.slots.forget(slot.uid)
@@ -296,8 +296,8 @@ def _deleted(action: DeleteRun | DeleteJob | DeleteSlot) -> Run | EndedJob | Slo
     match action:
         case DeleteRun(run):
             return run
-        case DeleteJob(finished):
-            return finished
+        case DeleteJob(ended):
+            return ended
         case DeleteSlot(slot=slot):
             return slot
 

@@ -20,7 +20,7 @@ _LONGEST_WITHOUT_LEASE_LOOK: Final = 60.0
 _PLACES_TOLD: Final = 10
 
 
-def of(
+def live_and_ready(
     served: ResourceTypes, resync: Resync, lease: Lease | None, background: Background, settings: Settings
 ) -> tuple[Mapping[str, Check], Mapping[str, Check]]:
     """Return what /livez and what /readyz ask."""

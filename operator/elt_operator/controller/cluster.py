@@ -308,7 +308,7 @@ class LiveCluster:
         """See ``Cluster``."""
         return await self.warnings.about(namespace, uid)
 
-    async def finished(self, namespace: str | None) -> AsyncIterator[EndedJob]:
+    async def ended_jobs(self, namespace: str | None) -> AsyncIterator[EndedJob]:
         """Yield the Jobs that have ended and that the operator made itself; only their metadata is read."""
         path = sources.JOBS.collection(namespace)
         label = f"{names.MANAGED_BY_LABEL}={names.MANAGER}"

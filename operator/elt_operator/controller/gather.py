@@ -59,7 +59,7 @@ def from_cache(cache: Cache, key: PipelineKey, now: datetime, limits: Limits) ->
         refusals={uid: refusal for uid in refusable if (refusal := cache.refusals.get(uid))},
         faults=faults,
         pods_told_to_end=frozenset(cache.pods_told_to_end),
-        last_words=dict(cache.last_words.get(key, {})),
+        last_logs=dict(cache.last_logs.get(key, {})),
         asked={LiveJob(ended.name, ended.uid)} if ended else frozenset(),
         former_jobs={ended.uid: ended} if ended else {},
     )

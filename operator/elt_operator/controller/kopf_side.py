@@ -22,7 +22,7 @@ from elt_operator.controller.places import Place
 from elt_operator.controller.sources import ENDED_JOBS_LEFT_OUT, PAGE_OF_LARGE_OBJECTS, Source
 from elt_operator.kube.client import Client
 from elt_operator.kube.errors import ApiError
-from elt_operator.kube.reflector import Patiently
+from elt_operator.kube.reflector import Backoff
 from elt_operator.resources import names
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.queueing.exit_timeout = 1.0
     chosen.networking.connect_timeout = 5.0
     chosen.networking.request_timeout = 30.0
-    chosen.networking.error_backoffs = Patiently()  # kopf gives up, and ends the operator, when they run out
+    chosen.networking.error_backoffs = Backoff()  # kopf gives up, and ends the operator, when they run out
     chosen.watching.server_timeout = 600  # whole seconds: the API server refuses 600.0
     chosen.watching.client_timeout = 660
     chosen.watching.connect_timeout = 10.0
@@ -171,7 +171,7 @@ class JobWatch:
 
     async def run(self) -> None:
         """Run kopf; start it again when it gives up, with the cache as warm as it was."""
-        pauses = iter(Patiently())
+        pauses = iter(Backoff())
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -182,7 +182,7 @@ class JobWatch:
                 # Not with the traceback, which would be kopf's and says no more than the words do.
                 words = f"{type(error).__name__}: {error}"[:1_000]
             if loop.time() - began > 60:  # noqa: PLR2004 - seconds after which it was no failed start
-                pauses = iter(Patiently())
+                pauses = iter(Backoff())
             logger.error("the watch on the Jobs of %s ended; starting it again: %s", self.place.name, words)
             await asyncio.sleep(next(pauses))
 

@@ -72,7 +72,7 @@ def _lease(client: Client, settings: Settings) -> Lease | None:
 async def _run(client: Client, leadership: Leadership, metrics: Metrics, settings: Settings) -> None:
     parts = _parts(client, leadership, metrics, settings)
     served, background, lease = ResourceTypes(client), Background(), leadership.lease
-    live, ready = checks.of(served, parts.resync, lease, background, settings)
+    live, ready = checks.live_and_ready(served, parts.resync, lease, background, settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background)
         await stack.enter_async_context(

@@ -100,15 +100,15 @@ class Reconciler:
         now = self.clock()
         self.cache.tidy(key, now)
         known, wanted = await planned(self.cluster, from_cache(self.cache, key, now, self.limits))
-        self._keep_last_words(known)
+        self._keep_last_logs(known)
         self.cache.pods_over |= pods_over(known)
         return wanted
 
-    def _keep_last_words(self, situation: Situation) -> None:
+    def _keep_last_logs(self, situation: Situation) -> None:
         """Keep the logs of pods that are about to go, for when their run is over."""
         read = {uid: log for uid, log in situation.logs.items() if log.text is not None}
         if read:
-            self.cache.last_words.setdefault(situation.key, {}).update(read)
+            self.cache.last_logs.setdefault(situation.key, {}).update(read)
 
     async def _write_for_people(self, key: PipelineKey, wanted: Plan) -> None:
         now = self.clock()

@@ -77,19 +77,19 @@ class Resync:
         """Make the cache agree with all that is in ``place``; return the version of each list."""
         versions = [(source, await self.compare(source)) for source in place.sources]
         try:
-            self._keep_history(place, [job async for job in self.cluster.finished(place.namespace)])
+            self._keep_history(place, [job async for job in self.cluster.ended_jobs(place.namespace)])
         except OUTAGES:
             raise
         except Exception as error:  # noqa: BLE001 - one object that cannot be read must not hide the others
             self._troubles.tell(f"the Jobs that have ended in {place.name} cannot be read", error)
         return versions
 
-    def _keep_history(self, place: Place, finished: Iterable[EndedJob]) -> None:
+    def _keep_history(self, place: Place, ended: Iterable[EndedJob]) -> None:
         """Replace what is known of the Jobs that have ended in ``place``."""
         elsewhere = {
             key: jobs for key, jobs in self.cache.history.items() if place.namespace not in {None, key.namespace}
         }
-        for job in finished:
+        for job in ended:
             elsewhere.setdefault(job.key, {})[job.uid] = job
         self.cache.history = elsewhere
 

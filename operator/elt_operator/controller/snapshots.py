@@ -191,7 +191,7 @@ def cron_job(body: Body) -> CronJob | None:
             suspend=spec.get("suspend") is True,
             starting_deadline_seconds=_seconds(spec.get("startingDeadlineSeconds")),
             pipeline_generation=foreign.number(_annotation(body, names.PIPELINE_GENERATION_ANNOTATION)),
-            agreed=_annotation(body, names.SCHEDULE_ANNOTATION),
+            in_force=_annotation(body, names.SCHEDULE_ANNOTATION),
             since=time(since),
             concurrency_policy=foreign.text(spec.get("concurrencyPolicy")),
             slots_suspended=slots_suspended,

@@ -9,7 +9,7 @@ from elt_operator.kube.paths import Resource
 from elt_operator.resources import names
 
 ENDED_JOBS_LEFT_OUT: Final = ",".join(f"status.phase!={phase}" for phase in ("COMPLETE", "ERROR", "STOPPED", "UNKNOWN"))
-"""The field selector that keeps finished Jobs out of the operator's memory."""
+"""The field selector that keeps ended Jobs out of the operator's memory."""
 
 PAGE_OF_LARGE_OBJECTS: Final = 50
 """A Pipeline or a Job may have a megabyte, and a page is held whole while it is read."""

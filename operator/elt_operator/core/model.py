@@ -78,7 +78,7 @@ class Timetable:
     starting_deadline_seconds: int | None
     pipeline_generation: int | None
     """Of the Pipeline spec that it was made from."""
-    agreed: str
+    in_force: str
     """Schedule and zone, and whether they were suspended, when it was last put in place by us."""
     since: datetime | None
     """Since when the schedule is in force."""

@@ -150,7 +150,7 @@ def _urgent(situation: Situation) -> Iterator[Step]:
 def _when_idle(situation: Situation) -> Iterator[Step]:
     """Yield what no Job waits for."""
     with faults.about(situation.pipeline):
-        yield from _account(situation)
+        yield from _pipeline_status(situation)
         yield from _retention(situation)
 
 
@@ -201,7 +201,7 @@ def _under_way(situation: Situation, job: Job, run: Run) -> Iterator[Step]:
     if unexplained := delay.unexplained(situation, run):
         yield from _ask(situation, WarningsAbout(unexplained))
     stopped = stop.first_stop(situation, run, job)
-    yield from _ask(situation, *_last_words(pods, ends=stopped.finding is not None))
+    yield from _ask(situation, *_leaving_logs(pods, ends=stopped.finding is not None))
     yield from _look_again(stopped)
     if stopped.finding:
         yield from _stop(situation, job, run, stopped.finding)
@@ -214,7 +214,7 @@ def _under_way(situation: Situation, job: Job, run: Run) -> Iterator[Step]:
         yield _write(job, status.running(situation, job, run, found))
 
 
-def _last_words(pods: Sequence[Pod], *, ends: bool) -> list[Question]:
+def _leaving_logs(pods: Sequence[Pod], *, ends: bool) -> list[Question]:
     """Return the questions for logs that will go with their pods, before the run is over: the kubelet is quick."""
     at_work = [pod for pod in pods if pod.alive and pod.started] if ends else []
     leaving = [pod for pod in pods if pod.ended and not pod.gone and (pod.deletion_due or pod.lingering)]
@@ -338,7 +338,7 @@ def _schedule(situation: Situation) -> Iterator[Step]:
         yield ChangeCronJob(pipeline, change)
 
 
-def _account(situation: Situation) -> Iterator[Step]:
+def _pipeline_status(situation: Situation) -> Iterator[Step]:
     """Yield the Pipeline's status, and only then the deletion of the slots of which it tells what became of them.
 
     A CronJob that is to go goes right after the last of its slots.

@@ -206,8 +206,8 @@ def first_trouble(situation: Situation, pipeline: Pipeline, rules: Sequence[Rule
     return first(rules, situation, pipeline)
 
 
-def _since(found: CronJob | None, pipeline: Pipeline, agreed: str, deadline: int | None, now: datetime) -> datetime:
-    """Return since when the schedule ``agreed`` is in force; earlier times are not made up for.
+def _since(found: CronJob | None, pipeline: Pipeline, in_force: str, deadline: int | None, now: datetime) -> datetime:
+    """Return since when the schedule ``in_force`` is in force; earlier times are not made up for.
 
     After a suspension that is now, or as far back as ``startingDeadlineSeconds`` allows. Where our CronJob was deleted,
     it is before the time that was promised and has passed: so that time is told as skipped.
@@ -221,8 +221,8 @@ def _since(found: CronJob | None, pipeline: Pipeline, agreed: str, deadline: int
     known = before.since
     if known and (known < cron.EARLIEST or known - now > LARGEST_CLOCK_DIFFERENCE):
         known = None
-    if known and before.agreed.removesuffix(_SUSPENDED) == agreed.removesuffix(_SUSPENDED):
-        resumed = before.agreed.endswith(_SUSPENDED) and not agreed.endswith(_SUSPENDED)
+    if known and before.in_force.removesuffix(_SUSPENDED) == in_force.removesuffix(_SUSPENDED):
+        resumed = before.in_force.endswith(_SUSPENDED) and not in_force.endswith(_SUSPENDED)
         if not resumed:
             return known
         return max(known, now - timedelta(seconds=deadline)) if deadline else now
@@ -236,22 +236,22 @@ def _timetable(situation: Situation, pipeline: Pipeline, found: CronJob | None) 
         return None
     wanted = readable(pipeline)
     if wanted is None:  # the schedule of before waits until what is written now can be read
-        return replace(found.timetable, suspend=True, agreed=_suspended(found.timetable.agreed)) if found else None
-    agreed = f"{wanted.fields} {wanted.zone.key}"
-    agreed = _suspended(agreed) if spec.suspend else agreed
+        return replace(found.timetable, suspend=True, in_force=_suspended(found.timetable.in_force)) if found else None
+    in_force = f"{wanted.fields} {wanted.zone.key}"
+    in_force = _suspended(in_force) if spec.suspend else in_force
     return Timetable(
         schedule=wanted.expression,
         time_zone=wanted.zone.key,
         suspend=spec.suspend,
         starting_deadline_seconds=spec.starting_deadline_seconds,
         pipeline_generation=pipeline.generation,
-        agreed=agreed,
-        since=_since(ours(situation), pipeline, agreed, spec.starting_deadline_seconds, situation.now),
+        in_force=in_force,
+        since=_since(ours(situation), pipeline, in_force, spec.starting_deadline_seconds, situation.now),
     )
 
 
-def _suspended(agreed: str) -> str:
-    return agreed.removesuffix(_SUSPENDED) + _SUSPENDED
+def _suspended(in_force: str) -> str:
+    return in_force.removesuffix(_SUSPENDED) + _SUSPENDED
 
 
 @dataclass(frozen=True)
@@ -301,7 +301,7 @@ def _manifest(pipeline: Pipeline, wanted: Timetable) -> Json:
             "labels": labels,
             "annotations": {
                 names.PIPELINE_GENERATION_ANNOTATION: generation,
-                names.SCHEDULE_ANNOTATION: wanted.agreed,
+                names.SCHEDULE_ANNOTATION: wanted.in_force,
                 names.SINCE_ANNOTATION: since,
             },
             "ownerReferences": [owned_by(pipeline)],

@@ -63,7 +63,7 @@ class Situation:
     """What was read live from the API server; the answers are in ``jobs``, ``runs``, ``pods``, and below."""
     logs: Mapping[str, PodLog] = field(default_factory=dict)
     """By the UID of the pod."""
-    last_words: Mapping[str, PodLog] = field(default_factory=dict)
+    last_logs: Mapping[str, PodLog] = field(default_factory=dict)
     """Logs as they were when the end of their pod was near, for when they cannot be read any more; by the pod's UID."""
     warnings: Mapping[str, str] = field(default_factory=dict)
     """The newest warning by the UID of the object warned about; empty: there is none."""
@@ -133,7 +133,7 @@ class Situation:
     def log_of(self, pod: Pod) -> PodLog | None:
         """Return the end of a pod's log as well as it is known; ``None`` when it was not read."""
         read = self.logs.get(pod.uid)
-        return read if read and read.text is not None else self.last_words.get(pod.uid, read)
+        return read if read and read.text is not None else self.last_logs.get(pod.uid, read)
 
     def pods_of(self, run: Run) -> list[Pod]:
         """Return the pods of ``run``, the oldest first."""

@@ -16,7 +16,7 @@ _BUG_SECONDS: Final = 5.0
 """The pause after a bug; it does not get shorter by events that come in between."""
 
 
-class Patiently:
+class Backoff:
     """Seconds between tries, without end."""
 
     def __iter__(self) -> Iterator[float]:
@@ -51,7 +51,7 @@ class Reflector:
 
     async def run(self) -> None:
         """List, and watch from there; list again only when the API server remembers too little to go on."""
-        pauses = iter(Patiently())
+        pauses = iter(Backoff())
         broken = f"the watch on {self.path} is broken; resuming it"
         while True:
             pause = None
@@ -59,7 +59,7 @@ class Reflector:
                 self._version = self._version or await self.list()
                 async for event in self.watch(self._version):
                     self._take(event)
-                    pauses = iter(Patiently())
+                    pauses = iter(Backoff())
             except Expired:
                 self._version = ""
             except OUTAGES as error:

@@ -111,7 +111,7 @@ def test_versions_that_are_no_numbers_are_taken_as_they_come() -> None:
 def remember(cache: Cache, key: PipelineKey, uid: str) -> None:
     """Remember what the operator learns besides about a Pipeline, and about an object."""
     cache.caused_jobs[key] = {uid: True}
-    cache.last_words[key] = {uid: PodLog("the end")}
+    cache.last_logs[key] = {uid: PodLog("the end")}
     cache.pipelines_missed[key] = START
     cache.taken_numbers[key] = {7}
     cache.last_ended[key] = builders.a_job()
@@ -121,7 +121,7 @@ def remember(cache: Cache, key: PipelineKey, uid: str) -> None:
 
 
 def remembered(cache: Cache) -> list[set[Any]]:
-    by_key = (cache.caused_jobs, cache.last_words, cache.pipelines_missed, cache.taken_numbers, cache.last_ended)
+    by_key = (cache.caused_jobs, cache.last_logs, cache.pipelines_missed, cache.taken_numbers, cache.last_ended)
     departed = ({key for key in (KEY, GONE) if store.of(key)} for store in (cache.departed_runs, cache.departed_pods))
     return [*(set(table) for table in by_key), set(cache.refusals), *departed]
 

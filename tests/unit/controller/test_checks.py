@@ -34,7 +34,7 @@ class World:
         self.places, self.background, self.served = Places(namespaces), Background(), Served()
         self.resync = Resync(None, None, None, self.places, 300)  # type: ignore[arg-type]  # nothing is listed
         settings = Settings(watch_namespaces=",".join(namespaces))
-        self.live, self.ready = checks.of(self.served, self.resync, None, self.background, settings)  # type: ignore[arg-type]  # only what is wrong is asked
+        self.live, self.ready = checks.live_and_ready(self.served, self.resync, None, self.background, settings)  # type: ignore[arg-type]  # only what is wrong is asked
         self.tasks: list[asyncio.Task[Any]] = []
 
     def begin(self, *namespaces: str | None) -> None:

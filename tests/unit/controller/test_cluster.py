@@ -361,7 +361,7 @@ async def test_the_history_is_read_as_metadata_alone(made: tuple[LiveCluster, Se
     live, server = made
     server.answers = [(200, {"items": None, "metadata": {}})] * 4
 
-    assert [job async for job in live.finished(None)] == []
+    assert [job async for job in live.ended_jobs(None)] == []
 
     assert len(server.asked) == 4
     assert all(line.startswith("GET /apis/elt-operator.io/v1alpha1/eltjobs?limit=500&") for line in server.lines)

@@ -16,7 +16,7 @@ from elt_operator.controller.kopf_side import JobWatch
 from elt_operator.controller.places import Place
 from elt_operator.core.model import PipelineKey
 from elt_operator.kube.client import Client
-from elt_operator.kube.reflector import Patiently
+from elt_operator.kube.reflector import Backoff
 from elt_operator.resources import names
 from fakes.api_server import ApiServer
 
@@ -32,7 +32,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         return chosen
 
     monkeypatch.setattr(kopf_side, "settings", settings)
-    monkeypatch.setattr(Patiently, "__iter__", lambda _: _short())
+    monkeypatch.setattr(Backoff, "__iter__", lambda _: _short())
 
 
 def _short() -> Iterator[float]:

@@ -57,7 +57,7 @@ class Lists:
             raise FORBIDDEN
         yield {"type": "BOOKMARK", "object": {}}
 
-    async def finished(self, namespace: str | None) -> AsyncIterator[EndedJob]:
+    async def ended_jobs(self, namespace: str | None) -> AsyncIterator[EndedJob]:
         jobs = self.ended.get(namespace, [])
         if isinstance(jobs, Exception):
             raise jobs

@@ -415,7 +415,7 @@ def test_a_cron_job_of_ours() -> None:
         suspend=True,
         starting_deadline_seconds=60,
         pipeline_generation=3,
-        agreed="0 6 * * * UTC",
+        in_force="0 6 * * * UTC",
         since=datetime(2026, 1, 1, tzinfo=UTC),
     )
 

@@ -19,7 +19,7 @@ from elt_operator.resources.reasons import Reason
 
 EVERY_TEN = a_pipeline(schedule="*/10 * * * *")
 SUSPENDED = a_pipeline(schedule="*/10 * * * *", suspend=True)
-PAUSED: dict[str, Any] = {"suspend": True, "agreed": "*/10 * * * * UTC (suspended)"}
+PAUSED: dict[str, Any] = {"suspend": True, "in_force": "*/10 * * * * UTC (suspended)"}
 
 
 def change(pipeline: Pipeline, found: CronJob | None = None, **known: Any) -> schedule.CronJobChange | None:
@@ -346,7 +346,7 @@ def test_a_time_without_a_slot_is_overdue(situation: Situation, time: datetime |
     found = schedule.overdue(situation)
 
     assert (found and found.time) == time
-    asked = [step for step in planning._account(situation) if isinstance(step, Ask)]
+    asked = [step for step in planning._pipeline_status(situation) if isinstance(step, Ask)]
     assert (Ask(WarningsAbout("cron-job-uid")) in asked) is (time is not None)
 
 

@@ -14,7 +14,7 @@ from elt_operator.controller.intake import Intake, Unreadable
 from elt_operator.core.model import PipelineKey
 from elt_operator.kube import reflector
 from elt_operator.kube.errors import Expired, Forbidden
-from elt_operator.kube.reflector import Patiently, Reflector
+from elt_operator.kube.reflector import Backoff, Reflector
 from elt_operator.resources import names
 
 Event = dict[str, Any]
@@ -54,7 +54,7 @@ class World:
         return f"{self.lists}00"
 
     async def run(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Patiently, "__iter__", lambda _: iter([0.0] * 9))
+        monkeypatch.setattr(Backoff, "__iter__", lambda _: iter([0.0] * 9))
         monkeypatch.setattr(reflector, "_BUG_SECONDS", 0)
         intake = Intake(self.cache, self.woken.append, Unreadable(self.unreadable.append).tell)
         watcher = Reflector(
@@ -150,4 +150,4 @@ async def test_a_watch_that_is_refused_says_so_and_goes_on(monkeypatch: pytest.M
 
 
 def test_patience_has_no_end() -> None:
-    assert list(islice(Patiently(), 100))[-1] == 5.0
+    assert list(islice(Backoff(), 100))[-1] == 5.0
