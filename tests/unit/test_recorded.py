@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from e2e.endings import ENDINGS, Ending
-from elt_operator.controller import snapshots
+from elt_operator.controller import pod_snapshots, snapshots
 from elt_operator.core.model import Pod, PodLog, Run
 from elt_operator.core.outcome import Evidence, is_over, outcome_of
 
@@ -25,7 +25,7 @@ def evidence(ending: Ending) -> Evidence:
         assert run is not None
         runs.append(replace(run, gone=entry["gone"]))
     for entry in recorded["pods"]:
-        pod = snapshots.pod(entry["body"])
+        pod = pod_snapshots.pod(entry["body"])
         assert pod is not None
         pods.append(replace(pod, gone=entry["gone"]))
     (run,) = (run for run in runs if run.job_name == ending.looked_at)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from elt_operator.controller import snapshots
+from elt_operator.controller import pod_snapshots, snapshots
 from elt_operator.core.faults import Fault
 from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, Pod, PodLog, Refusal, Run, Slot
 from elt_operator.kube import foreign
@@ -194,7 +194,7 @@ class Cache:
         self.pipelines: Store[Pipeline] = Store(snapshots.pipeline, told(names.PIPELINES))
         self.jobs: Store[Job] = Store(_active_job, told(names.JOBS))
         self.runs: Store[Run] = Store(snapshots.run, told("jobs"))
-        self.pods: Store[Pod] = Store(snapshots.pod, told("pods"))
+        self.pods: Store[Pod] = Store(pod_snapshots.pod, told("pods"))
         self.cron_jobs: Store[CronJob] = Store(snapshots.cron_job, told("cronjobs"))
         """All of them: one that is not ours may have a name that we need."""
         self.slots: Store[Slot] = Store(snapshots.slot, told("jobs"))
@@ -256,8 +256,8 @@ class Cache:
         if plural == "jobs" and (run := self.runs.get(whose.uid) or snapshots.run(body)):
             last = snapshots.run(body, run.key) or run
             self.departed_runs.add(replace(last, gone=True))
-        if plural == "pods" and (pod := self.pods.get(whose.uid) or snapshots.pod(body)):
-            last_pod = snapshots.pod(body, pod.key) or pod
+        if plural == "pods" and (pod := self.pods.get(whose.uid) or pod_snapshots.pod(body)):
+            last_pod = pod_snapshots.pod(body, pod.key) or pod
             self.departed_pods.add(replace(last_pod, gone=True))
 
     def tidy(self, key: PipelineKey, now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from elt_operator.controller import snapshots
+from elt_operator.controller import pod_snapshots, snapshots
 from elt_operator.controller.cache import Cache, S, version_of
 from elt_operator.controller.cluster import Cluster
 from elt_operator.core.model import PipelineKey, Pod, PodLog, Run
@@ -85,14 +85,14 @@ async def _live_run(cluster: Cluster, situation: Situation, name: str) -> Situat
 
 async def _live_pods(cluster: Cluster, situation: Situation, run_name: str) -> Situation:
     bodies = await cluster.pods_of_run(situation.key.namespace, run_name)
-    found = {pod.uid: _live_pod(body, pod) for body in bodies if (pod := snapshots.pod(body, situation.key))}
+    found = {pod.uid: _live_pod(body, pod) for body in bodies if (pod := pod_snapshots.pod(body, situation.key))}
     others = [pod for pod in situation.pods if pod.uid not in found]
     return replace(situation, pods=[*others, *found.values()])
 
 
 def _live_pod(body: Body, pod: Pod) -> Pod:
     """Return ``pod`` with whether it is hidden from the watch."""
-    return replace(pod, unwatched=snapshots.pod(body) is None)
+    return replace(pod, unwatched=pod_snapshots.pod(body) is None)
 
 
 async def _still_there(cluster: Cluster, situation: Situation, question: StillThere) -> Situation:
@@ -103,7 +103,7 @@ async def _still_there(cluster: Cluster, situation: Situation, question: StillTh
     if body is None or whose is None or whose.uid != pod.uid:
         return situation
     phase = foreign.text(foreign.part(body, "status").get("phase"))
-    live = snapshots.pod(body, situation.key) or replace(pod, gone=False, phase=phase)
+    live = pod_snapshots.pod(body, situation.key) or replace(pod, gone=False, phase=phase)
     live = replace(live, run_uid=pod.run_uid, run_name=pod.run_name, unwatched=True)
     pods = [live if known.uid == pod.uid else known for known in situation.pods]
     return replace(situation, pods=pods)

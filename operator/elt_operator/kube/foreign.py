@@ -3,9 +3,11 @@
 A value of another type than expected counts as absent; so does a number or a time that no arithmetic is made for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+
+from elt_operator.text import clean
 
 Body = Mapping[str, Any]
 
@@ -101,3 +103,61 @@ def uid(body: Any) -> str:
 def version(body: Any) -> str:
     """Return an object's resourceVersion, empty where it has none."""
     return text(part(body, "metadata").get("resourceVersion"))
+
+
+def created(body: Body) -> datetime:
+    """Return when an object was created; long ago where it does not say."""
+    return time(part(body, "metadata").get("creationTimestamp")) or EARLIEST
+
+
+def annotation(body: Body, name: str) -> str:
+    """Return an annotation, empty where there is none."""
+    return text(part(body, "metadata", "annotations").get(name))
+
+
+def label(body: Body, name: str) -> str:
+    """Return a label, empty where there is none."""
+    return text(part(body, "metadata", "labels").get(name))
+
+
+class Owner(NamedTuple):
+    """An owner reference."""
+
+    name: str
+    uid: str
+    controls: bool
+
+
+def owners(body: Body, kind: str, api_group: str) -> Iterator[Owner]:
+    """Yield the object's owners of ``kind``."""
+    for owner in items(part(body, "metadata").get("ownerReferences")):
+        group = text(owner.get("apiVersion")).partition("/")[0]
+        if owner.get("kind") == kind and group == api_group:
+            yield Owner(text(owner.get("name")), text(owner.get("uid")), owner.get("controller") is True)
+
+
+def controller(body: Body, kind: str, api_group: str) -> Owner | None:
+    """Return the object's controller, if that is of ``kind``."""
+    return next((owner for owner in owners(body, kind, api_group) if owner.controls), None)
+
+
+def conditions_of(status: Body) -> Mapping[str, Body]:
+    """Return the conditions by their type."""
+    return {text(found.get("type")): found for found in items(status.get("conditions"))}
+
+
+def holds(conditions: Mapping[str, Body], kind: str) -> bool:
+    """Return whether the condition of this type is true."""
+    return conditions.get(kind, {}).get("status") == "True"
+
+
+def said(found: Body, name: str) -> str:
+    """Return words of Kubernetes for a person."""
+    words = text(found.get(name))
+    return words if words.isprintable() else clean(words)
+
+
+def seconds(value: Any) -> int | None:
+    """Return a number of seconds that fits into 31 bits; ``None`` for anything else."""
+    found = integer(value, -1)
+    return found if 0 <= found < 2**31 else None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from builders import KEY, a_pod
 from elt_operator.controller import intake as module
-from elt_operator.controller import snapshots, sources
+from elt_operator.controller import pod_snapshots, sources
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.intake import Intake, Unreadable
 from elt_operator.controller.places import Places
@@ -40,7 +40,7 @@ class World:
                 raise ValueError(SECRET)
             return replace(a_pod(), uid=body["metadata"]["uid"])
 
-        monkeypatch.setattr(snapshots, "pod", pod)
+        monkeypatch.setattr(pod_snapshots, "pod", pod)
         self.woken, self.counted = list[PipelineKey](), list[str]()
         self.unreadable = Unreadable(self.counted.append)
         self.cache = Cache(self.unreadable.tell)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import KEY, a_job, a_pipeline, a_situation, at
-from elt_operator.controller import snapshots
+from elt_operator.controller import pod_snapshots, snapshots
 from elt_operator.core import delay, outcome, stop
 from elt_operator.core.model import Pod, Run
 from elt_operator.core.outcome import Evidence
@@ -105,7 +105,7 @@ def lives(draw: st.DrawFn) -> Life:
 
 
 def situation_of(now: float, pod_body: dict[str, Any], run_body: dict[str, Any]) -> tuple[Situation, Run, Pod]:
-    run, pod = snapshots.run(run_body), snapshots.pod(pod_body)
+    run, pod = snapshots.run(run_body), pod_snapshots.pod(pod_body)
     assert run
     assert pod
     return a_situation(a_job(), pipeline=a_pipeline(), runs=[run], pods=[pod], now=now), run, pod

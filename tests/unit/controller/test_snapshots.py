@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elt_operator.controller import snapshots
+from elt_operator.controller import pod_snapshots, snapshots
 from elt_operator.core.model import CronJob, PipelineKey, Timetable
 from elt_operator.kube import foreign
 
@@ -38,7 +38,7 @@ def a_pod(state: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
 def test_a_pod_that_was_killed_for_its_memory() -> None:
     over = {"exitCode": 137, "reason": "OOMKilled", "startedAt": WHEN, "finishedAt": WHEN, "message": "m"}
 
-    pod = snapshots.pod(a_pod({"terminated": over}, phase="Failed"))
+    pod = pod_snapshots.pod(a_pod({"terminated": over}, phase="Failed"))
 
     assert pod is not None
     assert pod.ended is not None
@@ -47,7 +47,7 @@ def test_a_pod_that_was_killed_for_its_memory() -> None:
 
 
 def test_a_pod_that_waits_for_its_image() -> None:
-    pod = snapshots.pod(a_pod({"waiting": {"reason": "ErrImagePull", "message": "not found"}}, phase="Pending"))
+    pod = pod_snapshots.pod(a_pod({"waiting": {"reason": "ErrImagePull", "message": "not found"}}, phase="Pending"))
 
     assert pod is not None
     assert (pod.alive, pod.waiting_reason, pod.waiting_message) == (True, "ErrImagePull", "not found")
@@ -56,7 +56,7 @@ def test_a_pod_that_waits_for_its_image() -> None:
 def test_a_pod_without_a_node() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
 
-    pod = snapshots.pod(a_pod(phase="Pending", conditions=[condition]))
+    pod = pod_snapshots.pod(a_pod(phase="Pending", conditions=[condition]))
 
     assert pod is not None
     assert pod.unschedulable == "0/1 nodes"
@@ -72,7 +72,7 @@ def test_a_pod_without_a_node() -> None:
     ],
 )
 def test_a_strangers_pod_is_none_of_ours(body: dict[str, Any]) -> None:
-    assert snapshots.pod(body) is None
+    assert pod_snapshots.pod(body) is None
 
 
 LOST = {
@@ -84,7 +84,7 @@ LOST = {
 
 
 def test_a_pod_whose_run_was_deleted_without_it_still_belongs_to_that_run() -> None:
-    pod = snapshots.pod({"metadata": metadata("weather-r1-x", labels=LOST), "status": {"phase": "Running"}})
+    pod = pod_snapshots.pod({"metadata": metadata("weather-r1-x", labels=LOST), "status": {"phase": "Running"}})
 
     assert pod
     assert (pod.run_name, pod.run_uid, pod.alive) == ("weather-r1", "run-uid", True)
@@ -93,7 +93,7 @@ def test_a_pod_whose_run_was_deleted_without_it_still_belongs_to_that_run() -> N
 def test_a_pod_without_labels_is_known_where_it_was_looked_up_by_name() -> None:
     body = {"metadata": metadata("weather-r1-x", labels={}, **owner()), "status": {"phase": "Running"}}
 
-    pod = snapshots.pod(body, PipelineKey("default", "weather"))
+    pod = pod_snapshots.pod(body, PipelineKey("default", "weather"))
 
     assert pod
     assert pod.run_uid == "owner-uid"
@@ -101,7 +101,7 @@ def test_a_pod_without_labels_is_known_where_it_was_looked_up_by_name() -> None:
 
 def test_what_others_added_to_a_pod_is_told_from_the_work() -> None:
     ended = {"exitCode": 0, "reason": "Completed", "startedAt": WHEN, "finishedAt": WHEN}
-    pod = snapshots.pod(a_pod({"terminated": ended}))
+    pod = pod_snapshots.pod(a_pod({"terminated": ended}))
 
     assert pod
     assert (pod.lingering, pod.succeeded, pod.alive) == (["sidecar"], True, True)
@@ -115,7 +115,7 @@ def test_a_sidecar_is_unready_until_its_startup_probe_succeeds(policy: str, star
     body["spec"] = {"initContainers": [{"name": "proxy", "restartPolicy": policy}]}
     body["status"]["initContainerStatuses"] = [{"name": "proxy", "started": started, "state": {"running": {}}}]
 
-    pod = snapshots.pod(body)
+    pod = pod_snapshots.pod(body)
 
     assert pod
     assert [other.unready for other in pod.others if other.name == "proxy"] == [unready]
@@ -125,7 +125,7 @@ def test_a_sidecar_is_unready_until_its_startup_probe_succeeds(policy: str, star
     ("reason", "answers"), [("ContainersNotReady", True), ("", False)], ids=["the kubelet", "who gave up the node"]
 )
 def test_a_pod_that_is_not_ready_says_by_whose_word(reason: str, answers: bool) -> None:
-    pod = snapshots.pod(a_pod(conditions=[{"type": "Ready", "status": "False", "reason": reason}]))
+    pod = pod_snapshots.pod(a_pod(conditions=[{"type": "Ready", "status": "False", "reason": reason}]))
 
     assert pod
     assert pod.answers is answers
@@ -135,7 +135,7 @@ def test_a_container_that_could_not_be_made_is_told_without_a_secrets_value() ->
     message = 'runc create failed: environment variable value can\'t contain null: "STORE=canary-4711"'
     state = {"terminated": {"reason": "StartError", "exitCode": 128, "message": message}}
 
-    pod = snapshots.pod(a_pod(state, phase="Failed"))
+    pod = pod_snapshots.pod(a_pod(state, phase="Failed"))
 
     assert pod
     assert pod.ended
@@ -161,7 +161,7 @@ def test_no_words_of_a_runtime_hold_what_stands_in_no_manifest(state: dict[str, 
     body["status"]["containerStatuses"] += [{"name": "proxy", "state": state}]
     body["status"]["message"] = f"container create failed: {SAID_BY_A_RUNTIME}"
 
-    pod = snapshots.pod(body)
+    pod = pod_snapshots.pod(body)
 
     assert pod
     own = [pod.message, pod.waiting_message, pod.ended.message if pod.ended else ""]
