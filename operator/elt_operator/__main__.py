@@ -13,10 +13,12 @@ def main() -> None:
     """Run a program; exits with 2 when it cannot be started, saying what is missing."""
     parser = argparse.ArgumentParser(
         prog="elt-operator",
-        description="Run one of the cluster's programs; settings come from the environment (ELT_OPERATOR_*).",
+        description="Run one of the operator's programs. Settings come from environment variables (ELT_OPERATOR_*).",
         epilog=" ".join(f"{name}: {what}." for name, what in _PROGRAMS.items()),
     )
-    parser.add_argument("program", nargs="?", choices=_PROGRAMS, default="controller")
+    parser.add_argument(
+        "program", nargs="?", choices=_PROGRAMS, default="controller", help="the program to run; controller if omitted"
+    )
     asked = parser.parse_args()
     try:
         program = importlib.import_module(f"elt_operator.{asked.program}.program")

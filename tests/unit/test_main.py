@@ -53,7 +53,9 @@ def test_without_the_extra_it_says_what_to_install() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        pytest.param("ELT_OPERATOR_WORKERS", "none", "a setting (ELT_OPERATOR_*) is wrong", id="setting"),
+        pytest.param(
+            "ELT_OPERATOR_WORKERS", "none", "ELT_OPERATOR_WORKERS: Input should be a valid integer", id="setting"
+        ),
         pytest.param("KUBECONFIG", "/does/not/exist", "no access to a cluster", id="kubeconfig"),
     ],
 )

@@ -99,7 +99,7 @@ class Store(Generic[S]):
         """
         whose, version = foreign.identity(body), _version(body)
         if whose is None:
-            self._unreadable(body, "it does not say what it is")
+            self._unreadable(body, "its namespace, name or UID is missing")
             return frozenset()
         uid = whose.uid
         if version and version <= max(self._versions.get(uid, 0), self._tombstones.get(uid, 0)):

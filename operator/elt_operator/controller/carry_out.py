@@ -105,9 +105,9 @@ class Executor:
         try:
             await self.cluster.delete_pod(pod.key.namespace, pod.name, pod.uid)
         except Refused as refused:
-            logger.warning("%s: pod %s cannot be ended: %s", job.key, pod.name, refused)
+            logger.warning("%s: pod %s cannot be deleted: %s", job.key, pod.name, refused)
             return
-        _log(job.key, job.name, "pod %s ended: containers that others added kept it alive", pod.name)
+        _log(job.key, job.name, "pod %s deleted: containers that are not part of the run kept it alive", pod.name)
 
     async def _delete_or_leave(self, action: DeleteRun | DeleteJob | DeleteSlot) -> None:
         """Delete what is done with; what may not be deleted is left for a while, so that all else goes on."""
@@ -129,7 +129,7 @@ class Executor:
             case DeleteRun(run):
                 await self.cluster.delete_run(run)
                 self.cache.runs.forget(run.uid)
-                logger.debug("%s: run %s removed; its Job tells how it ended", run.key, run.name)
+                logger.debug("%s: run %s removed; its Job records how it ended", run.key, run.name)
             case DeleteJob(ended):
                 await self.cluster.delete_job(ended)
                 self.cache.history.get(ended.key, {}).pop(ended.uid, None)

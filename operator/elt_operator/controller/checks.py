@@ -34,7 +34,8 @@ def live_and_ready(
         if running >= expected or served.wrong or resync.finished_at is None:  # none is started before the first resync
             complete_at = time.monotonic()
         gone = time.monotonic() - complete_at
-        return f"{running} of {expected} watches run, for {gone:.0f} s" if gone > _LONGEST_WITHOUT_WATCHES else ""
+        words = f"watches incomplete for {gone:.0f} s: {running} of {expected} running"
+        return words if gone > _LONGEST_WITHOUT_WATCHES else ""
 
     def resynced() -> str:
         nonlocal begun

@@ -53,8 +53,8 @@ class Place:
             )
         )
         return (
-            f"{who} cannot be read, so the operator neither starts nor ends Jobs there until it can. "
-            f"Check the operator's {roles}{instead}. The API server answered: {self.left_out}"
+            f"{who} cannot be read, so the operator neither starts nor ends Jobs there. "
+            f"Check the operator's {roles}{instead}. The API server responded: {self.left_out}"
         )
 
     @cached_property
@@ -143,7 +143,7 @@ class Places:
         """Serve ``place`` again: all of it could be listed."""
         if place.left_out:
             place.take_up()
-            logger.info("watching %s again: it can be read", place.name)
+            logger.info("watching %s again: it can be read now", place.name)
 
     def _look_whether_all_watch(self) -> None:
         wanted = [place for place in self.all if not place.left_out]

@@ -140,7 +140,7 @@ class Reconciler:
         if fault.times == faults.LEFT_OUT_AFTER:
             why = f"Kubernetes rejects its status: {failed}" if refused else str(failed)
             message = (
-                f"The operator sets {what} aside: {why}. "
+                f"The operator has set {what} aside: {why}. "
                 "It tries again in a few minutes, or when the object changes. All other objects are unaffected."
             )
             logger.error("%s: %s", key, message)

@@ -91,6 +91,6 @@ def _words(missing: list[str]) -> str:
         return ""
     told = ", ".join(missing[:_FIELDS_TOLD]) + (", …" if len(missing) > _FIELDS_TOLD else "")
     return (
-        f"the API server does not serve all that this version needs from {names.API_VERSION}: {told}. Update the "
-        "CustomResourceDefinitions: `kubectl apply --server-side -f crds/`, or with Helm `crds.enabled=true`"
+        f"the API server does not serve everything that this version needs from {names.API_VERSION}: {told}. Update "
+        "the CustomResourceDefinitions: `kubectl apply --server-side -f crds/`, or with Helm `crds.enabled=true`"
     )

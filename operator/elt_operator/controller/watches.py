@@ -98,7 +98,7 @@ class Watches:
         except LOST as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever else goes wrong is no lost right
-            self._troubles.tell("the operator's rights cannot be checked", error)
+            self._troubles.tell("the operator's permissions cannot be checked", error)
         return None
 
     async def _may_watch(self, versions: Sequence[tuple[Source, str]]) -> None:

@@ -56,7 +56,7 @@ def replaced(situation: Situation, job: Job) -> Finding | None:
     newer = concurrency.replaced_by(situation, job)
     if not newer:
         return None
-    message = f"Job {newer.name} took this one's place (concurrencyPolicy: Replace) before it started."
+    message = f"Job {newer.name} took this one's place (concurrencyPolicy: Replace) before this one started."
     return Finding(Reason.REPLACED, message)
 
 
@@ -81,7 +81,7 @@ def pipeline_never_came(situation: Situation, job: Job) -> Finding | NotYet | No
         return NotYet(gives_up)
     return Finding(
         Reason.PIPELINE_NOT_FOUND,
-        f"There was no Pipeline {job.key.pipeline} in namespace {job.key.namespace} within "
+        f"No Pipeline {job.key.pipeline} appeared in namespace {job.key.namespace} within "
         f"{situation.limits.pipeline_wait} seconds. Create it, then create a new Job.",
     )
 

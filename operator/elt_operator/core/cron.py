@@ -287,9 +287,9 @@ def _zone(name: str | None) -> ZoneInfo:
         return ZoneInfo(name)
     shown = _shown(f'spec.timeZone "{name}"')
     if name.lower() in {"local", "localtime", "posixrules", "factory"}:
-        raise InvalidScheduleError(f"{shown}: the zone has to be named; write one like Europe/London or UTC")
+        raise InvalidScheduleError(f"{shown}: this does not name a zone; use one like Europe/London or UTC")
     nearest = _nearest_zone(name[:64].lower())
-    advice = f"did you mean {nearest}?" if nearest else "write one like Europe/London or UTC"
+    advice = f"did you mean {nearest}?" if nearest else "use one like Europe/London or UTC"
     raise InvalidScheduleError(f"{shown}: there is no such IANA time zone; {advice}")
 
 
@@ -306,7 +306,7 @@ def _expression(schedule: str) -> str:
     text = schedule.strip()
     if prefix := re.match(r"(?:CRON_)?TZ=(\S*)\s*(.*)", text):
         zone, rest = prefix.groups()
-        raise _error(schedule, f"a zone cannot be part of it; use schedule: {rest or '...'} and timeZone: {zone}")
+        raise _error(schedule, f"a time zone is not supported here; use schedule: {rest or '...'} and timeZone: {zone}")
     if text.startswith("@"):
         return _macro(schedule, text.lower())
     # Only where the letters are ASCII: some others have capitals among them.
@@ -314,9 +314,9 @@ def _expression(schedule: str) -> str:
     if len(fields) == len(_FIELDS) + 1:
         seconds, *fields = fields
         if not re.fullmatch("0+", seconds):
-            raise _error(schedule, f'second "{seconds}": only 0 works, for example "0 {" ".join(fields)}"')
+            raise _error(schedule, f'second "{seconds}": only 0 is supported, for example "0 {" ".join(fields)}"')
     if len(fields) != len(_FIELDS):
-        raise _error(schedule, f"it has {len(fields)} fields, and needs five: {_FIVE_FIELDS}")
+        raise _error(schedule, f"it has {len(fields)} fields but needs five: {_FIVE_FIELDS}")
     for text_of_field, field in zip(fields, _FIELDS, strict=True):
         if problem := _field_problem(text_of_field, field):
             raise _error(schedule, f'{field.name} "{text_of_field}": {problem}')
@@ -376,7 +376,7 @@ def _instead_of_every(seconds: Fraction, duration: str) -> str:
     if exact := _EVERY.get(int(seconds)) if seconds.denominator == 1 else None:
         return f'use "{exact[0]}"'
     expression, words = _EVERY[min(sorted(_EVERY), key=lambda known: abs(known - seconds))]
-    return f'cron has no schedule that fires every {duration}; the nearest is "{expression}" ({words})'
+    return f'no cron schedule fires every {duration}; the nearest is "{expression}" ({words})'
 
 
 _QUARTZ: Final = (
@@ -418,7 +418,7 @@ def _item_problem(item: str, field: _Field) -> str:
             return field.allowed
         number = field.number(value)
         if field.name == "day-of-week" and number == field.highest + 1:
-            return "Sunday is 0 or SUN, never 7"
+            return "Sunday is 0 or SUN, not 7"
         if not field.lowest <= number <= field.highest:
             return field.allowed
         numbers.append(number)
@@ -432,13 +432,13 @@ def _item_problem(item: str, field: _Field) -> str:
 def _step_problem(step: int, first: int, last: int, field: _Field) -> str:
     """Return what is wrong with a step through ``first`` to ``last``; one of the field's own size is taken as meant."""
     if step == 0:
-        return "a step is at least 1"
+        return "a step must be at least 1"
     if step <= field.size:
         return ""
     # Kubernetes takes it, and fires at the first value alone: every hour, where "every 90 minutes" was meant.
     longest = last - first
     instead = f"use a step of at most {longest}, or write {first}" if longest else f"write {first}"
     return (
-        f"a step of {step} leaves the field ({field.lowest} to {field.highest}), so only {field.name} {first} would "
+        f"a step of {step} exceeds the field ({field.lowest} to {field.highest}), so only {field.name} {first} would "
         f"match; {instead}"
     )

@@ -133,7 +133,7 @@ def being_stopped(wait: Wait) -> Finding | None:
     """It was told to stop, and its process has its grace period."""
     if not wait.run.stop:
         return None
-    return Finding(wait.run.stop.reason, f"{wait.run.stop.message.rstrip('.')}. It ends when its process ends.")
+    return Finding(wait.run.stop.reason, f"{wait.run.stop.message.rstrip('.')}. This Job ends when its process ends.")
 
 
 def deleted(wait: Wait) -> Finding | None:
@@ -179,7 +179,7 @@ def queued(wait: Wait) -> Finding | None:
         return None
     return Finding(
         Reason.STARTING,
-        f"Batch Job {wait.run.name} is waiting for queue {wait.run.queue} of Kueue to admit it. "
+        f"Batch Job {wait.run.name} is waiting for Kueue queue {wait.run.queue} to admit it. "
         f"See: kubectl describe localqueue {wait.run.queue}",
     )
 

@@ -136,7 +136,7 @@ def out_of_memory(evidence: Evidence) -> Finding | None:
         return None
     return Finding(
         Reason.OUT_OF_MEMORY,
-        f"Memory ran out: the container was over its limit (OOMKilled, exit code {last.ended.exit_code}). "
+        f"Memory ran out: the container exceeded its limit (OOMKilled, exit code {last.ended.exit_code}). "
         "Raise spec.resources.limits.memory of the Pipeline.",
     )
 
@@ -146,7 +146,7 @@ def timed_out(evidence: Evidence) -> Finding | None:
     last = evidence.last
     if not (last and last.reason == "DeadlineExceeded") or last.failed_by_itself:
         return None
-    return Finding(Reason.TIMED_OUT, "The run took longer than timeoutSeconds of the Pipeline allows, and was ended.")
+    return Finding(Reason.TIMED_OUT, "The run took longer than the Pipeline's timeoutSeconds and was ended.")
 
 
 def node_lost(evidence: Evidence) -> Finding | None:
@@ -179,7 +179,7 @@ def killed_part(evidence: Evidence) -> Finding | None:
         return None
     return Finding(
         Reason.OUT_OF_MEMORY,
-        f"Memory ran out, most likely: Meltano's {' and '.join(killed)} were killed by SIGKILL "
+        f"Memory probably ran out: Meltano's {' and '.join(killed)} were killed by SIGKILL "
         f"(exit code {last.ended.exit_code}). Raise spec.resources.limits.memory of the Pipeline.",
     )
 
@@ -231,7 +231,7 @@ def failed_unseen(evidence: Evidence) -> Finding | None:
     words = " ".join(word for word in (last.message if last else "", finish.message) if word) or finish.reason
     return Finding(
         Reason.APPLICATION_ERROR,
-        f"The run failed, and its containers are gone, so only Kubernetes can say why: {words}",
+        f"The run failed and its containers are gone. Kubernetes reports: {words}",
     )
 
 

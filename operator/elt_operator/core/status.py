@@ -204,7 +204,7 @@ def faulty_pipeline(pipeline: Pipeline, fault: Fault, now: datetime) -> Pipeline
     condition = _conditions_of(pipeline, now)
     message = (
         f"The operator cannot handle this Pipeline ({fault.words}). Its schedule is paused; Jobs created by hand still "
-        "run. This is a bug in the operator; please report it, and change the Pipeline to have it tried again."
+        "run. This is a bug in the operator; please report it. To try again, change the Pipeline."
     )
     current = [
         condition(conditions.READY, ConditionStatus.FALSE, Reason.OPERATOR_ERROR, message),

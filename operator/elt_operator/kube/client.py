@@ -137,7 +137,7 @@ class Client:
         if self._session is None:
             raise RuntimeError("the client is used outside of `async with`")
         if method != "GET" and not self._may_write():
-            raise NotLeading("another replica acts now")
+            raise NotLeading("another replica is active now")
         url, code = URL(f"{self.server}{path}{paths.query(query)}", encoded=True), 0
         try:
             async with self._session.request(method, url, **{"timeout": _TIMEOUT, **how}) as answer:
@@ -159,7 +159,7 @@ class Client:
         async with self._answer(method, path, query, data=data, headers=headers) as answer:
             found = await _beginning(answer, _ANSWER_BYTES)
             if len(found) > _ANSWER_BYTES:
-                raise TooMuch(_GOOD, "TooMuch", f"the API server's answer has more than {_ANSWER_BYTES} bytes")
+                raise TooMuch(_GOOD, "TooMuch", f"the API server's response has more than {_ANSWER_BYTES} bytes")
             return found
 
     async def request(

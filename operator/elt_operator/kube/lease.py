@@ -173,7 +173,7 @@ class Lease:
                 if body and _holder(foreign.part(body, "spec")) == self._identity:
                     await self._write(body, foreign.part(body, "spec"), "", _GIVEN_UP_SECONDS)
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            logger.warning("the Lease could not be given up: %s: %s", type(error).__name__, error)
+            logger.warning("the Lease could not be released: %s: %s", type(error).__name__, error)
 
 
 def _holder(spec: Body) -> str:

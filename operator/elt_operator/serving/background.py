@@ -56,7 +56,7 @@ class Background:
             if error:
                 logger.warning("%s: %s: %s", task.get_name(), type(error).__name__, error)
             return
-        words = f"{type(error).__name__}: {error}"[:300] if error else "it just ended"
+        words = f"{type(error).__name__}: {error}"[:300] if error else "no error was reported"
         self._ended[task.get_name()] = words
         logger.error(
             "the background task %r has ended, so the operator must be restarted: %s",

@@ -43,13 +43,23 @@ def start(
     try:
         chosen = settings()
     except ValidationError as error:
-        _exit(f"a setting (ELT_OPERATOR_*) is wrong: {error}")
+        _exit(_invalid(error))
     json_lines.configure(chosen.log_level, chosen.log_format, edit)
     try:
         with suppress(asyncio.CancelledError):  # told to end before it had begun
             uvloop.run(run(chosen))
     except ConfigException as error:
-        _exit(f"no access to a cluster: {error} (set KUBECONFIG, or run it in a pod)")
+        _exit(f"no access to a cluster: {error} (set KUBECONFIG, or run the operator in a pod)")
+
+
+def _invalid(error: ValidationError) -> str:
+    """Return what is wrong with each setting, in a line of its own."""
+    wrong = [
+        f"{'' if name.startswith('POD_') else 'ELT_OPERATOR_'}{name}: {found['msg']} (it is {found['input']!r})"
+        for found in error.errors(include_url=False)
+        for name in [str(found["loc"][0]).upper()]
+    ]
+    return "\n  ".join(["the settings are invalid:", *wrong])
 
 
 def _exit(words: str) -> NoReturn:

@@ -114,7 +114,7 @@ async def test_a_watch_that_is_missing_for_long_is_a_reason_to_restart(
     later = time.monotonic() + 121
     monkeypatch.setattr(time, "monotonic", lambda: later)
 
-    assert world.live["watches"]() == "9 of 10 watches run, for 121 s"
+    assert world.live["watches"]() == "watches incomplete for 121 s: 9 of 10 running"
 
 
 async def test_watches_are_not_missed_before_everything_was_listed(

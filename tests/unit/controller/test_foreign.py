@@ -90,4 +90,4 @@ def test_a_body_that_does_not_say_what_it_is_is_told_and_skipped() -> None:
 
     keys = cache.take_event("pods", {"type": "ADDED", "object": {"metadata": {"name": "x"}}})
 
-    assert (keys, told) == (set(), [("pods", "it does not say what it is")])
+    assert (keys, told) == (set(), [("pods", "its namespace, name or UID is missing")])

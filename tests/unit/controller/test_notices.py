@@ -54,8 +54,8 @@ async def test_a_namespace_that_is_left_out_is_told_once_each_time() -> None:
         "NamespaceLeftOut",
     )
     assert event.message == (
-        "Namespace b cannot be read, so the operator neither starts nor ends Jobs there until it can. Check the "
-        "operator's Role and RoleBinding there, or remove the namespace from its settings. The API server answered: "
+        "Namespace b cannot be read, so the operator neither starts nor ends Jobs there. Check the "
+        "operator's Role and RoleBinding there, or remove the namespace from its settings. The API server responded: "
         "403 Forbidden: pods is forbidden"
     )
     assert again == world.posted[0]
@@ -64,7 +64,7 @@ async def test_a_namespace_that_is_left_out_is_told_once_each_time() -> None:
 @pytest.mark.parametrize(
     ("answer", "posted"),
     [
-        pytest.param(NotLeading("another replica acts now"), 1, id="a standby tells when it acts"),
+        pytest.param(NotLeading("another replica is active now"), 1, id="a standby tells when it acts"),
         pytest.param(ApiError(503, "ServiceUnavailable", "away"), 1, id="an outage is waited for"),
         pytest.param(FORBIDDEN, 0, id="without the right to it, it is left to the log"),
         pytest.param(ValueError("odd"), 0, id="a bug ends nothing"),

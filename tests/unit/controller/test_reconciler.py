@@ -197,7 +197,7 @@ async def test_a_status_that_is_refused_is_logged_once_and_once_more_when_it_is_
     assert len(errors) == 2
     assert f"Kubernetes rejects the status of {kind} {name}: " in errors[0]
     assert errors[0].endswith("(trying again)")
-    assert f"The operator sets {kind} {name} aside: Kubernetes rejects its status: " in errors[1]
+    assert f"The operator has set {kind} {name} aside: Kubernetes rejects its status: " in errors[1]
     assert "It tries again in a few minutes" in errors[1]
 
 

@@ -132,17 +132,17 @@ def test_what_kubernetes_gets(schedule: str, expression: str) -> None:
 
 FIELDS = "minute hour day-of-month month day-of-week"
 WRONG = [
-    ("30 0 6 * * *", None, 'spec.schedule "30 0 6 * * *": second "30": only 0 works, for example "0 0 6 * * *"'),
-    ("0 6 * *", None, f'spec.schedule "0 6 * *": it has 4 fields, and needs five: {FIELDS}'),
-    ("0 6 * * * * 2027", None, f'spec.schedule "0 6 * * * * 2027": it has 7 fields, and needs five: {FIELDS}'),
+    ("30 0 6 * * *", None, 'spec.schedule "30 0 6 * * *": second "30": only 0 is supported, for example "0 0 6 * * *"'),
+    ("0 6 * *", None, f'spec.schedule "0 6 * *": it has 4 fields but needs five: {FIELDS}'),
+    ("0 6 * * * * 2027", None, f'spec.schedule "0 6 * * * * 2027": it has 7 fields but needs five: {FIELDS}'),
     ("60 * * * *", None, 'minute "60": use numbers from 0 to 59,'),
     ("* 24 * * *", None, 'hour "24": use numbers from 0 to 23,'),
     ("0 6 0 * *", None, 'day-of-month "0": use numbers from 1 to 31,'),
     ("0 6 * 13 *", None, 'month "13": use numbers from 1 to 12 or JAN to DEC,'),
-    ("0 6 * * 7", None, 'day-of-week "7": Sunday is 0 or SUN, never 7'),
+    ("0 6 * * 7", None, 'day-of-week "7": Sunday is 0 or SUN, not 7'),
     ("0 6 * * FRI-MON", None, 'day-of-week "FRI-MON": the range ends before it begins; use FRI-6,0-MON'),
     ("0 6 * * MONDAY", None, 'day-of-week "MONDAY": use numbers from 0 to 6 or SUN to SAT,'),
-    ("*/0 * * * *", None, 'minute "*/0": a step is at least 1'),
+    ("*/0 * * * *", None, 'minute "*/0": a step must be at least 1'),
     ("*-5 * * * *", None, 'minute "*-5": use numbers from 0 to 59,'),
     ("0 6 L-28 * *", None, 'day-of-month "L-28": use L (the last day of the month), or L-1 to L-27 (days before it)'),
     ("0 6 L-x * *", None, 'day-of-month "L-X": use L (the last day of the month), or L-1 to L-27'),
@@ -171,7 +171,7 @@ WRONG = [
     (f"*/{'9' * 200} * * * *", None, "use numbers from 0 to 59,"),
     ("0 6 * * \u017fun", None, "use numbers from 0 to 6 or SUN to SAT,"),
     ("\0 6 * * *", None, 'spec.schedule "\\u0000 6 * * *": minute "\\u0000": use numbers from 0 to 59,'),
-    ("*/90 * * * *", None, 'minute "*/90": a step of 90 leaves the field (0 to 59), so only minute 0 would match;'),
+    ("*/90 * * * *", None, 'minute "*/90": a step of 90 exceeds the field (0 to 59), so only minute 0 would match;'),
     ("5/90 * * * *", None, "so only minute 5 would match; use a step of at most 54, or write 5"),
     ("*/99 * * * *", None, "so only minute 0 would match; use a step of at most 59, or write 0"),
     ("0/61 * * * *", None, "so only minute 0 would match; use a step of at most 59, or write 0"),
@@ -180,7 +180,7 @@ WRONG = [
     ("59/99 * * * *", None, "so only minute 59 would match; write 59"),
     ("7-7/99 * * * *", None, "so only minute 7 would match; write 7"),
     ("0 */99 * * *", None, "so only hour 0 would match; use a step of at most 23, or write 0"),
-    ("0 9-17/36 * * *", None, 'hour "9-17/36": a step of 36 leaves the field (0 to 23), so only hour 9 would match;'),
+    ("0 9-17/36 * * *", None, 'hour "9-17/36": a step of 36 exceeds the field (0 to 23), so only hour 9 would match;'),
     ("0 0 */32 * *", None, "so only day-of-month 1 would match; use a step of at most 30, or write 1"),
     ("0 0 1 */18 *", None, "so only month 1 would match; use a step of at most 11, or write 1"),
     ("0 0 * * */14", None, "so only day-of-week 0 would match; use a step of at most 6, or write 0"),
@@ -189,13 +189,13 @@ WRONG = [
     ("0 6 * * *", "Europe/Lodnon", 'spec.timeZone "Europe/Lodnon": there is no such IANA time zone; did you mean'),
     ("0 6 * * *", "Europe/Lodnon", "did you mean Europe/London?"),
     ("0 6 * * *", "europe/london", "did you mean Europe/London?"),
-    ("0 6 * * *", "Mars", "there is no such IANA time zone; write one like Europe/London or UTC"),
-    ("0 6 * * *", "", "there is no such IANA time zone; write one like Europe/London or UTC"),
-    ("0 6 * * *", "localtime", 'spec.timeZone "localtime": the zone has to be named; write one like Europe/London'),
-    ("0 6 * * *", "Local", "the zone has to be named; write one like Europe/London or UTC"),
-    ("0 6 * * *", "LOCAL", "the zone has to be named; write one like Europe/London or UTC"),
-    ("0 6 * * *", "posixrules", "the zone has to be named; write one like Europe/London or UTC"),
-    ("0 6 * * *", "Factory", "the zone has to be named; write one like Europe/London or UTC"),
+    ("0 6 * * *", "Mars", "there is no such IANA time zone; use one like Europe/London or UTC"),
+    ("0 6 * * *", "", "there is no such IANA time zone; use one like Europe/London or UTC"),
+    ("0 6 * * *", "localtime", 'spec.timeZone "localtime": this does not name a zone; use one like Europe/London'),
+    ("0 6 * * *", "Local", "this does not name a zone; use one like Europe/London or UTC"),
+    ("0 6 * * *", "LOCAL", "this does not name a zone; use one like Europe/London or UTC"),
+    ("0 6 * * *", "posixrules", "this does not name a zone; use one like Europe/London or UTC"),
+    ("0 6 * * *", "Factory", "this does not name a zone; use one like Europe/London or UTC"),
     ("0 6 * * *", "utc", "there is no such IANA time zone; did you mean UTC?"),
     ("0 6 * * *", "posix/Europe/London", "there is no such IANA time zone; did you mean Europe/London?"),
     ("0 6 * * *", "right/UTC", "there is no such IANA time zone;"),
@@ -258,7 +258,7 @@ def test_what_cron_cannot_say_is_told_as_such(every: str, nearest: str) -> None:
     with pytest.raises(InvalidScheduleError) as error:
         cron.parse(f"@every {every}", None)
 
-    assert f"cron has no schedule that fires every {every}; the nearest is {nearest}" in str(error.value)
+    assert f"no cron schedule fires every {every}; the nearest is {nearest}" in str(error.value)
 
 
 @pytest.mark.parametrize("step", ["*/45 * * * *", "*/60 * * * *", "0 */24 * * *", "0-30/45 * * * *", "0 0 * * */7"])

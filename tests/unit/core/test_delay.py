@@ -132,7 +132,7 @@ def test_the_next_look(situation: Situation, seconds: int | None) -> None:
     ("queue", "words"),
     [
         pytest.param("", "Somebody suspended batch Job weather-r1. To resume it:", id="by somebody"),
-        pytest.param("nightly", "is waiting for queue nightly of Kueue to admit it.", id="by its queue"),
+        pytest.param("nightly", "is waiting for Kueue queue nightly to admit it.", id="by its queue"),
     ],
 )
 def test_a_suspended_run_waits_for_whoever_suspended_it(queue: str, words: str) -> None:

@@ -185,7 +185,7 @@ LOADED = PodLog("loaded page 3 of 90\n")
         ),
         pytest.param(
             Evidence(a_run(finish=failed()), [a_pod(ended=an_end(143), reason="DeadlineExceeded")], LOADED),
-            "The run took longer than timeoutSeconds of the Pipeline allows, and was ended.", id="too slow",
+            "The run took longer than the Pipeline's timeoutSeconds and was ended.", id="too slow",
         ),
         pytest.param(
             Evidence(a_run(finish=failed()), [a_pod(ended=an_end(137, reason="OOMKilled"))], LOADED),

@@ -238,7 +238,7 @@ REFUSED = Refusal("exceeded quota: count/cronjobs.batch", at(60))
         pytest.param(
             a_situation(pipeline=a_pipeline(schedule="0 6 * * 7")),
             Reason.INVALID_SCHEDULE,
-            'spec.schedule "0 6 * * 7": day-of-week "7": Sunday is 0 or SUN, never 7. No scheduled Job will start',
+            'spec.schedule "0 6 * * 7": day-of-week "7": Sunday is 0 or SUN, not 7. No scheduled Job will start',
             id="invalid",
         ),
         pytest.param(
