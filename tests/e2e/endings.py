@@ -92,7 +92,7 @@ def evict_before_it_starts(namespace: Namespace) -> None:
 def suspend_and_resume(namespace: Namespace) -> None:
     namespace.wait_for_pod(working)
     namespace.suspend_run("weather-r1", True)
-    namespace.wait("job-1", reason("Starting"))
+    namespace.wait("job-1", lambda job: reason("Starting")(job) and "attempts" in job["status"])
     namespace.suspend_run("weather-r1", False)
 
 
@@ -305,7 +305,7 @@ def _endings() -> list[Ending]:
         ),
         Ending(
             "suspended by somebody", {"script": SLEEPS_ONCE, **ON_CLAIM}, "COMPLETE", "Completed", 0, "exit code 0",
-            first=CLAIM, act=suspend_and_resume, pods=2, attempts=[(app, 143), ("Completed", 0)],
+            first=CLAIM, act=suspend_and_resume, pods=2, attempts=[("Evicted", 143), ("Completed", 0)],
         ),
         Ending(
             "a protected property", {"properties": {"db.host": "a"}, "protectedProperties": ["db.host"]},

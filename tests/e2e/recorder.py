@@ -18,6 +18,7 @@ KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "del
         "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences")  # fmt: skip
 KEPT_OF_SPEC = {"suspend", "nodeName", "backoffLimit", "activeDeadlineSeconds"}
 KEPT_OF_CONTAINER = {"name", "image", "command"}
+OF_A_DELETION = ("deletionTimestamp", "deletionGracePeriodSeconds")
 ADDRESSES = {"hostIP", "hostIPs", "podIP", "podIPs"}
 
 
@@ -38,7 +39,10 @@ def trimmed(body: Body) -> Body:
 
 
 class Recorder:
-    """Watches a namespace and writes down the last of each run and pod; does nothing without a folder."""
+    """Watches a namespace and writes down the last of each run and pod, and when its deletion was first told.
+
+    It does nothing without a folder.
+    """
 
     def __init__(self, namespace: Namespace, ending: Ending, folder: str | None) -> None:
         self.namespace, self.ending, self.folder = namespace, ending, folder
@@ -56,8 +60,11 @@ class Recorder:
         with suppress(Exception):  # the stream ends with the test
             for event in events:
                 body = plain(event["object"])
-                gone = event["type"] == "DELETED"
-                self.last[kind][body["metadata"]["uid"]] = {"gone": gone, "body": trimmed(body)}
+                gone, metadata = event["type"] == "DELETED", body["metadata"]
+                known = self.last[kind].get(metadata["uid"], {})
+                deletion = {name: metadata[name] for name in OF_A_DELETION if name in metadata}
+                first = known.get("deletion") or deletion
+                self.last[kind][metadata["uid"]] = {"gone": gone, "body": trimmed(body), "deletion": first}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

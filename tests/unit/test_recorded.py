@@ -8,6 +8,7 @@ import pytest
 
 from e2e.endings import ENDINGS, Ending
 from elt_operator.controller import pod_snapshots, snapshots
+from elt_operator.controller.cache import ended_since
 from elt_operator.core.model import Pod, PodLog, Run
 from elt_operator.core.outcome import Evidence, is_over, outcome_of
 
@@ -25,9 +26,12 @@ def evidence(ending: Ending) -> Evidence:
         assert run is not None
         runs.append(replace(run, gone=entry["gone"]))
     for entry in recorded["pods"]:
-        pod = pod_snapshots.pod(entry["body"])
+        body = entry["body"]
+        begun = body | {"metadata": body["metadata"] | entry.get("deletion", {})}
+        pod, before = pod_snapshots.pod(body), pod_snapshots.pod(begun)
         assert pod is not None
-        pods.append(replace(pod, gone=entry["gone"]))
+        assert before is not None
+        pods.append(replace(ended_since(before, pod), gone=entry["gone"]))
     (run,) = (run for run in runs if run.job_name == ending.looked_at)
     of_run = sorted((pod for pod in pods if pod.run_name == run.name), key=lambda pod: pod.created)
     return Evidence(run, of_run, PodLog(recorded["told"]["logTail"]))

@@ -35,6 +35,22 @@ class Snapshot(Protocol):
 S = TypeVar("S", bound=Snapshot)
 
 
+def latest(_known: S, told: S) -> S:
+    """Return what was told last: it says all."""
+    return told
+
+
+def ended_since(known: Pod, told: Pod) -> Pod:
+    """Return what was told last of a pod, with the first moment at which somebody is known to have begun to end it.
+
+    The kubelet removes a pod by a deletion of its own, without a grace period, whose time takes the place of that of
+    the deletion by which the process was ended.
+    """
+    if known.interrupted_at is None or told.interrupted_at is None:
+        return told
+    return replace(told, interrupted_at=min(known.interrupted_at, told.interrupted_at))
+
+
 _LONGEST_VERSION: Final = 20
 
 _MOST_TOMBSTONES: Final = 20_000
@@ -61,11 +77,16 @@ class Store(Generic[S]):
         self,
         read: Callable[[Body], S | None],
         unreadable: Unreadable = ignored,
+        merge: Callable[[S, S], S] = latest,
         concerned: Callable[[S], Collection[PipelineKey]] = lambda snapshot: (snapshot.key,),
     ) -> None:
-        """``concerned`` names the Pipelines that have to be looked at when a snapshot changes, and that see it."""
+        """``merge`` makes of what is known of an object, and of what is told of it now, what is remembered.
+
+        ``concerned`` names the Pipelines that have to be looked at when a snapshot changes, and that see it.
+        """
         self._read = read
         self._unreadable = unreadable
+        self._merge = merge
         self._concerned = concerned
         self._by_key: dict[PipelineKey, dict[str, S]] = {}
         self._keys: dict[str, frozenset[PipelineKey]] = {}
@@ -113,8 +134,10 @@ class Store(Generic[S]):
         self._versions[uid] = version
         self._namespaces[uid] = whose.namespace
         self._tombstones.pop(uid, None)
+        known = self.get(uid)
+        snapshot = self._merge(known, snapshot) if snapshot and known else snapshot
         keys = frozenset(self._concerned(snapshot)) if snapshot else frozenset()
-        if snapshot and keys == self._keys.get(uid) and self.get(uid) == snapshot:
+        if snapshot and keys == self._keys.get(uid) and known == snapshot:
             self._put(uid, keys, snapshot)  # it may differ in what is no news, its version for example
             return frozenset()
         before = self._drop(uid)
@@ -194,7 +217,7 @@ class Cache:
         self.pipelines: Store[Pipeline] = Store(snapshots.pipeline, told(names.PIPELINES))
         self.jobs: Store[Job] = Store(_active_job, told(names.JOBS))
         self.runs: Store[Run] = Store(snapshots.run, told("jobs"))
-        self.pods: Store[Pod] = Store(pod_snapshots.pod, told("pods"))
+        self.pods: Store[Pod] = Store(pod_snapshots.pod, told("pods"), ended_since)
         self.cron_jobs: Store[CronJob] = Store(snapshots.cron_job, told("cronjobs"))
         """All of them: one that is not ours may have a name that we need."""
         self.slots: Store[Slot] = Store(snapshots.slot, told("jobs"))
@@ -258,7 +281,7 @@ class Cache:
             self.departed_runs.add(replace(last, gone=True))
         if plural == "pods" and (pod := self.pods.get(whose.uid) or pod_snapshots.pod(body)):
             last_pod = pod_snapshots.pod(body, pod.key) or pod
-            self.departed_pods.add(replace(last_pod, gone=True))
+            self.departed_pods.add(replace(ended_since(pod, last_pod), gone=True))
 
     def tidy(self, key: PipelineKey, now: datetime) -> None:
         """Drop what was kept for Jobs that have ended since, and for slots that are gone; note a missing Pipeline."""

@@ -291,15 +291,15 @@ class Pod:
         if self.phase == "Succeeded":
             return True
         # Beside others the pod's phase tells of them, too, and comes later: of a pod that is ours alone it is awaited.
-        return bool(self.others) and self.ended is not None and self.ended.exit_code == 0 and not self._interrupted
+        return bool(self.others) and self.ended is not None and self.ended.exit_code == 0 and not self.interrupted
 
     @property
     def failed_by_itself(self) -> bool:
         """Whether our container has failed, and nobody had ended the pod before."""
-        return self.ended is not None and self.ended.exit_code != 0 and not self._interrupted
+        return self.ended is not None and self.ended.exit_code != 0 and not self.interrupted
 
     @property
-    def _interrupted(self) -> bool:
+    def interrupted(self) -> bool:
         """Whether somebody had begun to end the pod before our container ended: the code may be that of a signal."""
         if self.interrupted_at is None:
             return bool(self.reason or self.disruption)

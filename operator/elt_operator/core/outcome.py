@@ -38,8 +38,11 @@ class Evidence:
 
     @property
     def last(self) -> Pod | None:
-        """The attempt that decides: one that succeeded, else the last."""
-        succeeded = [pod for pod in self.pods if pod.succeeded]
+        """The attempt that decides: one that succeeded, else the last.
+
+        One that somebody had begun to end did not succeed in the batch Job controller's count if another followed it.
+        """
+        succeeded = [pod for pod in self.pods if pod.succeeded and (not pod.interrupted or pod is self.pods[-1])]
         deciding = succeeded or list(self.pods)
         return deciding[-1] if deciding else None
 
@@ -81,7 +84,7 @@ def stopped(evidence: Evidence) -> Finding | None:
 def completed(evidence: Evidence) -> Finding | None:
     """A pod succeeded, or the batch Job controller says that one did."""
     last, finish = evidence.last, evidence.run.finish
-    if last and last.succeeded:
+    if last and last.succeeded and not taken_back(evidence.run, last):
         retries = len({pod.name for pod in evidence.pods} | {attempt.pod for attempt in evidence.recorded}) - 1
         after = f" after {retries} failed {'attempt' if retries == 1 else 'attempts'}" if retries else ""
         return Finding(Reason.COMPLETED, f"The run ended with exit code 0{after}.{of_others(last)}")
@@ -127,6 +130,17 @@ def never_started(evidence: Evidence) -> Finding | None:
         return None
     message = f"The container could not be started: {last.ended.message.strip()}"
     return Finding(Reason.START_ERROR, message)
+
+
+def suspended(evidence: Evidence) -> Finding | None:
+    """Kueue, or somebody, took the pod away by suspending the run, which makes a new attempt once it is resumed."""
+    last = evidence.last
+    if not last or not taken_back(evidence.run, last):
+        return None
+    end = f" with {exit_code_in_words(last.ended.exit_code)}" if last.ended else ""
+    return Finding(
+        Reason.EVICTED, f"Pod {last.name} was ended{end} because batch Job {evidence.run.name} was suspended."
+    )
 
 
 def out_of_memory(evidence: Evidence) -> Finding | None:
@@ -244,6 +258,7 @@ RULES: Sequence[Rule] = (
     timed_out,
     node_lost,
     evicted,
+    suspended,
     out_of_memory,
     killed_part,
     failed,
@@ -270,6 +285,16 @@ def process_end(pod: Pod) -> Ended | None:
     return None if pod.ended and pod.ended.reason in NOT_STARTED else pod.ended
 
 
+def taken_back(run: Run, pod: Pod) -> bool:
+    """Return whether ``pod`` was ended by a suspension of ``run``, whatever its process made of that.
+
+    The batch Job controller counts such a pod neither as failed nor as succeeded, and has it followed by another one.
+    ``run`` starts anew when it is resumed, so what was being ended by then was ended by a suspension.
+    """
+    before = run.started is not None and pod.interrupted_at is not None and pod.interrupted_at <= run.started
+    return pod.interrupted and run.stop is None and (run.suspended or before)
+
+
 def tried_all(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether no further attempt will be made: only the batch Job controller's word to that may be to come."""
     codes = [pod.ended.exit_code for pod in pods if pod.ended and pod.failed_by_itself]
@@ -280,11 +305,11 @@ def tried_all(run: Run, pods: Sequence[Pod]) -> bool:
 def is_over(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether ``run`` is over: nothing of it is at work, and nothing of it will be.
 
-    A pod that succeeded says so at once; after one that failed only the batch Job controller knows of retries, unless
-    there will be none: the run was told to stop, is gone, or has none to make and our container has failed in a pod
-    that others keep alive.
+    A pod that succeeded says so at once, unless somebody had begun to end it; after that, and after one that failed,
+    only the batch Job controller knows of further attempts, unless there will be none: the run was told to stop, is
+    gone, or has none to make and our container has failed in a pod that others keep alive.
     """
-    if run.finish or any(pod.succeeded for pod in pods):
+    if run.finish or any(pod.succeeded and not pod.interrupted for pod in pods):
         return True
     if tried_all(run, pods) and any(pod.others and pod.failed_by_itself for pod in pods):
         return True
@@ -294,7 +319,7 @@ def is_over(run: Run, pods: Sequence[Pod]) -> bool:
 
 def is_proven_over(run: Run, pods: Sequence[Pod]) -> bool:
     """Return whether somebody has said that ``run`` is over, so that this does not rest on pods that nobody knows."""
-    return run.finish is not None or any(pod.phase == "Succeeded" for pod in pods)
+    return run.finish is not None or any(pod.phase == "Succeeded" and not pod.interrupted for pod in pods)
 
 
 def may_go_on(run: Run, pods: Sequence[Pod]) -> bool:
@@ -377,8 +402,9 @@ def attempts(run: Run, pods: Sequence[Pod], recorded: Sequence[Attempt]) -> list
 
 
 def past_attempts(run: Run, pods: Sequence[Pod], recorded: Sequence[Attempt]) -> list[Attempt]:
-    """Return the attempts of a run that goes on, as far as a newer one has followed them."""
-    return attempts(replace(run, stop=None, gone=False), pods[:-1], recorded)
+    """Return the attempts of a run that goes on, as far as a newer one has followed them, or has to."""
+    followed = [*pods[:-1], *(pod for pod in pods[-1:] if not pod.alive and taken_back(run, pod))]
+    return attempts(replace(run, stop=None, gone=False), followed, recorded)
 
 
 def error_message(ending: Finding, explanation: str | None) -> str | None:

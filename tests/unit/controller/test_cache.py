@@ -9,6 +9,7 @@ from elt_operator.controller import snapshots
 from elt_operator.controller.cache import Cache, Store
 from elt_operator.core.model import Job, PipelineKey, PodLog, Refusal
 from elt_operator.kube.foreign import Body
+from elt_operator.resources import names
 
 
 def a_job(version: int, phase: str = "QUEUED", *, pipeline: str = KEY.pipeline, uid: str = "uid") -> dict[str, Any]:
@@ -96,6 +97,42 @@ def test_an_object_may_concern_several_pipelines() -> None:
     assert len(list(store.all())) == 1
     assert store.forget("uid") == {KEY, other}
     assert store.keys() == set()
+
+
+def a_deleted_pod(version: int, due: str, grace_seconds: int) -> Body:
+    """A pod whose process ended at 06:00:20, as its deletions tell of themselves: they give it until ``due``."""
+    ended = {"exitCode": 0, "startedAt": "2026-01-05T06:00:02Z", "finishedAt": "2026-01-05T06:00:20Z"}
+    run = {"kind": "Job", "apiVersion": "batch/v1", "name": "weather-r1", "uid": "run-1-uid", "controller": True}
+    return {
+        "metadata": {
+            "name": "weather-r1-abcde",
+            "namespace": KEY.namespace,
+            "uid": "pod-uid",
+            "resourceVersion": str(version),
+            "creationTimestamp": "2026-01-05T06:00:01Z",
+            "deletionTimestamp": f"2026-01-05T{due}Z",
+            "deletionGracePeriodSeconds": grace_seconds,
+            "labels": {names.PIPELINE_LABEL: KEY.pipeline, names.RUN_NUMBER_LABEL: "1"},
+            "ownerReferences": [run],
+        },
+        "status": {
+            "phase": "Succeeded",
+            "containerStatuses": [{"name": names.CONTAINER, "state": {"terminated": ended}}],
+        },
+    }
+
+
+def test_a_pod_that_the_kubelet_removes_was_being_ended_before_that() -> None:
+    cache = Cache()
+    cache.pods.take(a_deleted_pod(5, "06:00:49", 30))
+    assert [pod.interrupted for pod in cache.pods.of(KEY)] == [True]
+
+    removed = a_deleted_pod(6, "06:00:21", 0)
+    cache.pods.take(removed)
+    assert [pod.interrupted for pod in cache.pods.of(KEY)] == [True]
+    cache.take_event("pods", {"type": "DELETED", "object": removed})
+
+    assert [(pod.interrupted, pod.gone) for pod in cache.departed_pods.of(KEY)] == [(True, True)]
 
 
 def test_versions_that_are_no_numbers_are_taken_as_they_come() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from builders import a_pod, a_run, a_stopped_run, an_end, another, at, failed, succeeded
-from elt_operator.core.model import PodLog
-from elt_operator.core.outcome import Evidence, is_over, outcome_of
+from elt_operator.core.model import Pod, PodLog
+from elt_operator.core.outcome import Evidence, is_over, is_proven_over, outcome_of, past_attempts
 
 KILLED_TAP = json.dumps({"event": "Block run completed", "success": False, "exit_codes": {"extractors": -9}})
 FAILED_TAP = json.dumps({"event": "Block run completed", "success": False, "exit_codes": {"extractors": 77}})
@@ -227,3 +227,56 @@ def test_success_is_over_at_once_and_failure_when_the_batch_controller_says_so()
     assert is_over(a_run(), [a_pod(ended=an_end(0))])
     assert not is_over(a_run(), [a_pod(ended=an_end(1))])
     assert is_over(a_run(finish=failed()), [a_pod(ended=an_end(1))])
+
+
+TAKEN_BACK = [
+    pytest.param(a_pod(ended=an_end(143), interrupted_at=at(19)), 143, id="ended by SIGTERM"),
+    pytest.param(a_pod(ended=an_end(0), interrupted_at=at(19)), 0, id="content with it"),
+    pytest.param(a_pod(phase="Running", started=None, interrupted_at=at(19), gone=True), None, id="not started yet"),
+]
+
+
+@pytest.mark.parametrize(("pod", "exit_code"), TAKEN_BACK)
+def test_a_run_that_kueue_takes_back_goes_on_and_its_attempt_is_told_at_once(pod: Pod, exit_code: int | None) -> None:
+    run = a_run(suspended=True, queue="nightly")
+
+    assert not is_over(run, [pod])
+    assert not is_proven_over(run, [pod])
+    told = past_attempts(run, [pod], [])
+    assert [(attempt.reason, attempt.exit_code) for attempt in told] == [("Evicted", exit_code)]
+
+
+@pytest.mark.parametrize(("pod", "exit_code"), TAKEN_BACK)
+@pytest.mark.parametrize(("then", "phase"), [(0, "COMPLETE"), (3, "ERROR")])
+def test_the_attempt_after_the_one_that_was_taken_back_decides(
+    pod: Pod, exit_code: int | None, then: int, phase: str
+) -> None:
+    second = a_pod(ended=an_end(then), number=2, created=at(60))
+    run = a_run(started=at(60), finish=failed() if then else succeeded())
+
+    result = outcome_of(Evidence(run, [pod, second], LOG))
+
+    assert (result.ending.reason.phase, result.exit_code) == (phase, then)
+    first, _ = result.attempts
+    assert (first.reason, first.exit_code) == ("Evicted", exit_code)
+
+
+def test_what_was_followed_by_another_attempt_had_not_succeeded_however_shortly_it_was_suspended() -> None:
+    pods = [a_pod(ended=an_end(0), interrupted_at=at(19)), a_pod(ended=an_end(3), number=2, created=at(21))]
+
+    result = outcome_of(Evidence(a_run(started=at(0), finish=failed()), pods, LOG))
+
+    assert (result.ending.reason.phase, result.exit_code) == ("ERROR", 3)
+
+
+def test_what_succeeded_in_the_second_in_which_its_pod_was_deleted_is_over_when_the_batch_controller_says_so() -> None:
+    pod = a_pod(ended=an_end(0), interrupted_at=at(19))
+
+    assert not is_over(a_run(), [pod])
+    assert is_over(a_run(finish=succeeded()), [pod])
+    assert outcome_of(Evidence(a_run(finish=succeeded()), [pod])).ending.reason.phase == "COMPLETE"
+
+
+def test_a_pod_that_came_to_its_end_before_the_run_was_suspended_ended_by_itself() -> None:
+    assert is_over(a_run(suspended=True), [a_pod(ended=an_end(0), interrupted_at=at(40))])
+    assert past_attempts(a_run(suspended=True), [a_pod(ended=an_end(3), interrupted_at=at(40))], []) == []
