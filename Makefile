@@ -170,6 +170,16 @@ endif
 	@$(MAKE) --no-print-directory images IMAGES=elt-operator-0.1.0
 	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/helm -k "$(ONLY)"
 
+.PHONY: kueue
+kueue: setup ## Run Pipelines in a queue of a real Kueue on the cluster (the first time it builds Kueue: needs Go)
+ifeq ($(CLUSTER),existing)
+	$(error make kueue installs Kueue, whose webhooks see all pods and batch Jobs of the cluster, and removes it with all that is of its kinds; run it with CLUSTER=local or CLUSTER=kind)
+endif
+	@$(CLUSTER_TOOL) up
+	@$(MAKE) --no-print-directory images IMAGES="elt-operator elt-test"
+	@$(MAKE) --no-print-directory install
+	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/kueue
+
 .PHONY: record
 record: ## Record what the API server says of each ending, for the unit tests (the cluster is up, the operator installed)
 	@$(ON_CLUSTER) RECORD_ENDINGS=tests/unit/recorded $(BIN)/pytest -q tests/e2e -k test_a_job_ends -m "not alone" -n 4
