@@ -38,7 +38,7 @@ def room_for_one_run(name: str) -> list[Body]:
 
 def waits(job: Body) -> bool:
     """Whether a Job says that its run waits in the queue."""
-    return phase("RUNNING")(job) and reason("Starting")(job) and f"is waiting for queue {NAME} of Kueue" in message(job)
+    return phase("RUNNING")(job) and reason("Starting")(job) and f"is waiting for Kueue queue {NAME}" in message(job)
 
 
 @dataclass

@@ -32,7 +32,7 @@ def test_runs_of_three_pipelines_take_turns_and_none_gives_up_while_it_waits(que
     queue.at_work(runs[0])
     for name, run in zip(names[1:], runs[1:], strict=True):
         job = queue.namespace.wait(name, waits)
-        assert message(job).startswith(f"Batch Job {run} is waiting for queue nightly of Kueue to admit it.")
+        assert message(job).startswith(f"Batch Job {run} is waiting for Kueue queue nightly to admit it.")
     began = datetime.fromisoformat(queue.namespace.get("third")["status"]["startTime"])
     sleep_until(began + timedelta(seconds=LONGEST_START + 3))
 
