@@ -289,9 +289,15 @@ def taken_back(run: Run, pod: Pod) -> bool:
     """Return whether ``pod`` was ended by a suspension of ``run``, whatever its process made of that.
 
     The batch Job controller counts such a pod neither as failed nor as succeeded, and has it followed by another one.
-    ``run`` starts anew when it is resumed, so what was being ended by then was ended by a suspension.
+    ``run`` starts anew when it is resumed, so a pod made before that, and being ended by then, was ended by a
+    suspension. Times are whole seconds: one that is made and deleted in the second of the start was not.
     """
-    before = run.started is not None and pod.interrupted_at is not None and pod.interrupted_at <= run.started
+    before = (
+        run.started is not None
+        and pod.interrupted_at is not None
+        and pod.created < run.started
+        and pod.interrupted_at <= run.started
+    )
     return pod.interrupted and run.stop is None and (run.suspended or before)
 
 

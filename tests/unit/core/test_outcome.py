@@ -277,6 +277,14 @@ def test_what_succeeded_in_the_second_in_which_its_pod_was_deleted_is_over_when_
     assert outcome_of(Evidence(a_run(finish=succeeded()), [pod])).ending.reason.phase == "COMPLETE"
 
 
+def test_a_pod_that_is_deleted_in_the_second_in_which_its_run_starts_was_not_taken_back() -> None:
+    pod = a_pod(created=at(19), ended=an_end(143), interrupted_at=at(19))
+
+    result = outcome_of(Evidence(a_run(started=at(19), finish=failed()), [pod]))
+
+    assert (result.ending.reason, result.exit_code) == ("ApplicationError", 143)
+
+
 def test_a_pod_that_came_to_its_end_before_the_run_was_suspended_ended_by_itself() -> None:
     assert is_over(a_run(suspended=True), [a_pod(ended=an_end(0), interrupted_at=at(40))])
     assert past_attempts(a_run(suspended=True), [a_pod(ended=an_end(3), interrupted_at=at(40))], []) == []
