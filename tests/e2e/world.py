@@ -8,17 +8,18 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from kubernetes import client, config, watch
+from kubernetes.client.exceptions import ApiException
 
 from e2e.clock import text
 
@@ -28,6 +29,9 @@ TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
 
 USER = "system:serviceaccount:elt-operator:elt-operator"
 """The operator, as the API server knows it."""
+
+PLURALS = {"Pipeline": "eltpipelines", "Job": "eltjobs"}
+ALREADY_THERE = 409
 
 Body = dict[str, Any]
 Until = Callable[[Body], bool]
@@ -109,6 +113,15 @@ def did_the_work(pod: Body) -> bool:
     return bool(pod["status"]["phase"] == "Succeeded")
 
 
+@contextmanager
+def words_of_a_refusal() -> Iterator[None]:
+    """Raise ``Refused`` with the API server's words when it refuses something."""
+    try:
+        yield
+    except ApiException as error:
+        raise Refused(json.loads(error.body or "{}").get("message", error.reason)) from error
+
+
 @dataclass
 class Namespace:
     """A namespace and what is in it."""
@@ -140,10 +153,28 @@ class Namespace:
         text = body if isinstance(body, str) else yaml.safe_dump(body)
         return kubectl("apply", "--namespace", self.name, *options, "-f", "-", stdin=text)
 
+    def try_out(self, body: Body) -> None:
+        """Create a Pipeline or a Job, but for storing it; raises ``Refused`` with the API server's words."""
+        with words_of_a_refusal():
+            custom().create_namespaced_custom_object(
+                GROUP, VERSION, self.name, PLURALS[body["kind"]], body, dry_run="All", field_validation="Strict"
+            )
+
     def pipeline(self, name: str = "weather", **spec: Any) -> None:
-        """Apply a Pipeline; by default it runs the small image and does nothing."""
+        """Create a Pipeline, or give it another spec; by default it runs the small image and does nothing."""
         what: Body = {} if spec.keys() & {"actions", "script", "command"} else {"command": ["true"]}
-        self.apply(manifest("Pipeline", name, **{"image": IMAGE, "imagePullPolicy": "IfNotPresent", **what, **spec}))
+        body = manifest("Pipeline", name, **{"image": IMAGE, "imagePullPolicy": "IfNotPresent", **what, **spec})
+        place = (GROUP, VERSION, self.name, "eltpipelines")
+        with words_of_a_refusal():
+            try:
+                custom().create_namespaced_custom_object(*place, body, field_validation="Strict")
+            except ApiException as error:
+                if error.status != ALREADY_THERE:
+                    raise
+                change: Any = [{"op": "replace", "path": "/spec", "value": body["spec"]}]
+                custom().patch_namespaced_custom_object(
+                    *place, name, change, field_validation="Strict", _content_type="application/json-patch+json"
+                )
 
     def job(self, name: str = "job-1", pipeline: str = "weather", **spec: Any) -> None:
         """Create a Job."""
@@ -333,6 +364,33 @@ class Namespace:
             assert all(before[1] <= after[0] for before, after in pairwise(ordered)), ordered
 
 
+@cache
+def credentials() -> str:
+    """Return a kubeconfig with exactly the installed operator's rights, which lasts as long as the tests do."""
+    token = kubectl("create", "token", "--namespace=elt-operator", "elt-operator", "--duration=2h").strip()
+    settings = yaml.safe_load(kubectl("config", "view", "--raw", "--minify", "--flatten"))
+    settings["users"][0]["user"] = {"token": token}
+    return json.dumps(settings)
+
+
+class Process(Protocol):
+    """What an operator runs in, as far as tests deal with it."""
+
+    pid: int
+
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self) -> object: ...
+    def poll(self) -> object: ...  # ``None`` while it runs
+
+
+def started(environment: Mapping[str, str], log: Path) -> Process:
+    """Start an operator, which appends what it says to ``log``."""
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", "elt_operator"]
+        return subprocess.Popen(command, stdout=output, stderr=output, env=dict(environment))
+
+
 @dataclass
 class Operator:
     """An operator process of a test's own, outside of the cluster."""
@@ -346,7 +404,10 @@ class Operator:
     """Its name as a replica."""
     code: Path | None = None
     """Folder of its package; that of the working tree when there is none."""
-    process: subprocess.Popen[bytes] | None = None
+    launch: Callable[[Mapping[str, str], Path], Process] = started
+    process: Process | None = None
+    begun_at: int = 0
+    """How long its log was when it was started last."""
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="elt-e2e-")))
 
     def prepare(self) -> None:
@@ -354,11 +415,9 @@ class Operator:
         self._kubeconfig()
 
     def start(self) -> None:
-        """Start it; it reads its log's end from ``log()``."""
-        with (self.folder / "log").open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "elt_operator"], stdout=output, stderr=output, env=self._environment()
-            )
+        """Start it; what it says is in ``log()``."""
+        self.begun_at = len(self.log())
+        self.process = self.launch(self._environment(), self.folder / "log")
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -376,9 +435,7 @@ class Operator:
     def _kubeconfig(self) -> Path:
         path = self.folder / "kubeconfig"
         if not path.exists():
-            token = kubectl("create", "token", "--namespace=elt-operator", "elt-operator", "--duration=1h").strip()
-            settings = yaml.safe_load(kubectl("config", "view", "--raw", "--minify", "--flatten"))
-            settings["users"][0]["user"] = {"token": token}
+            settings = json.loads(credentials())
             if self.server:
                 settings["clusters"][0]["cluster"] = {"server": self.server}
             path.write_text(yaml.safe_dump(settings))
@@ -397,9 +454,9 @@ class Operator:
         self.process.send_signal(number)
 
     def wait_for_line(self, words: str, timeout: int = 30) -> None:
-        """Wait until its log says this."""
+        """Wait until its log says this, since it was started last."""
         deadline = time.monotonic() + timeout
-        while words not in self.log():
+        while words not in self.log()[self.begun_at :]:
             assert time.monotonic() < deadline, f"{words!r} is not in its log after {timeout} s:\n{self.log()[-3000:]}"
             time.sleep(0.1)  # a log has no watch
 
@@ -409,7 +466,9 @@ class Operator:
         self.start()
 
     def log(self) -> str:
-        return (self.folder / "log").read_text()
+        """Return all that it has said, before it was killed too."""
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""
 
 
 def audit_events(of_namespace: str = "") -> Iterator[Body]:
