@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e.world import Body, Namespace, ended, kubectl, phase, reason
+from e2e.world import Body, Namespace, core, ended, kubectl, phase, reason
 
 # Python as the main process takes memory until the kernel kills it; below bash it is a child, and bash lives on.
 HOG = "python3 -c 'hog = [bytearray(1 << 20) for _ in range(500)]'"
@@ -48,7 +48,7 @@ def under_way(namespace: Namespace) -> Body:
     """Return the pod of the Job once its process is at work and has written its first line."""
     pod = namespace.wait_for_pod(working)
     deadline = time.monotonic() + 30
-    while not kubectl("logs", "--namespace", namespace.name, pod["metadata"]["name"]) and time.monotonic() < deadline:
+    while not core().read_namespaced_pod_log(pod["metadata"]["name"], namespace.name) and time.monotonic() < deadline:
         time.sleep(0.2)  # the log has no watch
     return pod
 
@@ -155,6 +155,11 @@ class Ending:
     """What the end of the log says, as far as it has to be known."""
 
     @property
+    def file_name(self) -> str:
+        """What its record is called, without what says that it is JSON."""
+        return self.name.lower().replace(" ", "-")
+
+    @property
     def fleeting(self) -> bool:
         """Whether the end is gone together with the pod: an operator that is away in that second cannot tell of it."""
         return self.act in {
@@ -172,7 +177,8 @@ class Ending:
     def bring_about(self, namespace: Namespace) -> Body:
         """Make it happen; return the Job when it has ended."""
         self.begin(namespace)
-        return self.finish(namespace)
+        self.act(namespace)
+        return self.end(namespace)
 
     def begin(self, namespace: Namespace) -> None:
         """Create what is needed, and the Job."""
@@ -181,9 +187,8 @@ class Ending:
         namespace.pipeline(**self.pipeline)
         namespace.job(**self.job)
 
-    def finish(self, namespace: Namespace) -> Body:
-        """Do what somebody does; return the Job when it has ended."""
-        self.act(namespace)
+    def end(self, namespace: Namespace) -> Body:
+        """Return the Job when it has ended."""
         return namespace.wait(self.looked_at, ended, timeout=120)
 
 

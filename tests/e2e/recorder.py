@@ -77,6 +77,5 @@ class Recorder:
         job = self.namespace.get(self.ending.looked_at)
         told = {name: job["status"].get(name) for name in ("phase", "reason", "exitCode", "logTail")}
         recorded = {kind: list(of_kind.values()) for kind, of_kind in self.last.items()}
-        name = self.ending.name.lower().replace(" ", "-")
         text = json.dumps({"told": told, **recorded}, indent=1, sort_keys=True)
-        (Path(self.folder) / f"{name}.json").write_text(text + "\n")
+        (Path(self.folder) / f"{self.ending.file_name}.json").write_text(text + "\n")

@@ -13,11 +13,12 @@ import pytest_asyncio
 from e2e.clock import DAILY, lately, text
 from e2e.endings import ENDINGS, under_way
 from e2e.fault_proxy import ANSWERED, BEFORE, STORED, FaultProxy
+from e2e.launcher import forked
 from e2e.world import Body, Namespace, Operator, api, ended, kubectl, message, phase, reason
 
 pytestmark = pytest.mark.alone
 
-SIDE_BY_SIDE = 4
+SIDE_BY_SIDE = 2
 """How many operators of one test are killed at the same time."""
 
 
@@ -55,7 +56,8 @@ def run(namespace: Namespace) -> None:
 def stop(namespace: Namespace) -> None:
     ENDINGS["stopped"].begin(namespace)
     namespace.job("job-2")
-    job = ENDINGS["stopped"].finish(namespace)
+    ENDINGS["stopped"].act(namespace)
+    job = ENDINGS["stopped"].end(namespace)
     # The pod goes with its end; an operator that is away in that second cannot tell of it, and says so.
     assert job["status"]["phase"] == "STOPPED"
     end = (job["status"].get("exitCode"), job["status"].get("logTail"))
@@ -138,7 +140,7 @@ FLOWS = {
 async def gone_through(flow: Flow, name: str, strike_at: int = -1, position: str = BEFORE) -> list[str]:
     """Go through ``flow`` in a namespace of its own, killing the operator once; return the writes that were made."""
     namespace = await asyncio.to_thread(Namespace.create, name)
-    operator = Operator(namespace.name, settings=flow.settings)
+    operator = Operator(namespace.name, settings=flow.settings, launch=forked)
     proxy = new_proxy(operator, strike_at=strike_at, position=position)
     operator.server = await proxy.start()
     operator.start()
@@ -168,8 +170,8 @@ def positions(writes: int) -> list[tuple[int, str]]:
     return [(0, BEFORE), *((write, STORED) for write in range(writes))]
 
 
-@pytest.mark.long
-@pytest.mark.timeout(580)
+@pytest.mark.long(3)
+@pytest.mark.timeout(580 if os.environ.get("CRASHES") != "all" else 1500)
 @pytest.mark.parametrize("name", FLOWS)
 async def test_killed_at_each_write(name: str, no_operator: None) -> None:  # noqa: ARG001 - it has to be away
     flow = FLOWS[name]
@@ -241,7 +243,7 @@ async def test_away_while_the_run_starts_and_ends(namespace: Namespace, operator
 
 
 async def test_two_operators_at_once(namespace: Namespace, operator: Operator) -> None:
-    second = Operator(namespace.name)
+    second = Operator(namespace.name, launch=forked)
     operator.start()
     second.start()
     namespace.pipeline(script="true")
