@@ -1,5 +1,7 @@
 """One Job of a Pipeline at a time, the oldest first; Pipelines side by side."""
 
+import pytest
+
 from e2e.world import Namespace, ended, message, phase, reason
 
 
@@ -18,6 +20,7 @@ def test_jobs_of_one_pipeline_run_one_by_one_the_oldest_first(namespace: Namespa
     assert created == sorted(created), "of one second, in the order of their names"
 
 
+@pytest.mark.long(2)
 def test_fifty_jobs_at_once_run_one_by_one(namespace: Namespace) -> None:
     namespace.pipeline(command=["true"])
     names = [f"job-{number:02}" for number in range(50)]

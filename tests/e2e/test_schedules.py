@@ -256,6 +256,7 @@ def test_jobs_of_the_schedule_are_known_by_their_label(namespace: Namespace) -> 
     assert "labels" not in namespace.get("by-hand")["metadata"]
 
 
+@pytest.mark.long(1.5)
 def test_a_day_counted_from_the_months_end_fires_and_no_other_day_that_the_cron_job_names(namespace: Namespace) -> None:
     if now().hour == 23 and now().minute > 56:
         sleep_until(minutes_from_now(5))
@@ -299,7 +300,7 @@ def times(namespace: Namespace, pipeline: str) -> dict[str, str]:
 SPECS: dict[str, Body] = {
     "steady": {},
     "slow": {"script": '[ "$ELT_RUN_NUMBER" != 1 ] || sleep 75'},
-    "hasty": {"startingDeadlineSeconds": 10},
+    "hasty": {"startingDeadlineSeconds": 15},
     "paused": {},
     "lenient": {"startingDeadlineSeconds": 45},
 }
@@ -313,61 +314,108 @@ def apply(namespace: Namespace, names: Iterable[str], *, suspend: bool) -> None:
         list(pool.map(lambda name: wait_for(namespace, "Suspended" if suspend else "Accepted", name), names))
 
 
-def six_minutes(namespace: Namespace, operator: Operator) -> list[datetime]:
-    """Let six slots pass, and return their times. The operator is killed over one of them, and over two.
+def next_minutes(namespace: Namespace, operator: Operator, count: int, *names: str) -> list[datetime]:
+    """Start the operator and the Pipelines of these names; return the next slots, before the first of them has come."""
+    operator.start()
+    if now().second > 50:
+        sleep_until(minutes_from_now(1))
+    slots = [minutes_from_now(number + 1) for number in range(count)]
+    apply(namespace, names, suspend=False)
+    return slots
 
-    minute      1        2        3        4        5        6
-    operator    up       up       |-down-| up   |----down----| up
-    steady      runs     runs     runs, late runs   skipped  runs, late
+
+def all_is_over(namespace: Namespace) -> bool:
+    return namespace.slots() == [] and all(ended(job) for job in namespace.jobs())
+
+
+def completed(slots: list[datetime], *numbers: int) -> dict[str, str]:
+    """Return what ``times`` returns of a Pipeline whose slots of these numbers, from 1, were run."""
+    return {text(slots[number - 1]): "COMPLETE" for number in numbers}
+
+
+def is_at_work(job: Body) -> bool:
+    return bool(job["status"]["phase"] == "RUNNING")
+
+
+@pytest.mark.alone
+@pytest.mark.long(5)
+@pytest.mark.timeout(580)
+def test_the_operator_is_away_over_one_slot(namespace: Namespace, operator: Operator) -> None:
+    """Four slots pass; two Pipelines are suspended over two of them.
+
+    minute      1        2        3        4
+    operator    up       up       |-down-| up
+    steady      runs     runs     runs, late runs
     slow        runs for 75 s, the next one waits
-    hasty       startingDeadlineSeconds: 10: the slots over which the operator is away are skipped
-    paused      runs     |---suspended---| runs     skipped  runs, late
+    hasty       startingDeadlineSeconds: 15: the slot over which the operator is away is skipped
+    paused      runs     |---suspended---| runs
     lenient     the same with startingDeadlineSeconds: 45: when it is resumed, the third slot still runs
     """
-    operator.start()
-    if now().second > 40:
-        sleep_until(minutes_from_now(1))
-    slots = [minutes_from_now(number) for number in range(1, 7)]
-    apply(namespace, SPECS, suspend=False)
-
+    slots = next_minutes(namespace, operator, 4, *SPECS)
     sleep_until(slots[0] + timedelta(seconds=20))
     apply(namespace, ["paused", "lenient"], suspend=True)
-    sleep_until(slots[1] + timedelta(seconds=8))
-    waiting = namespace.get(f"slow-{int(slots[1].timestamp()) // 60}")
-    assert (waiting["status"]["phase"], waiting["status"]["reason"]) == ("QUEUED", "PipelineBusy")
+    second_of_slow = f"slow-{int(slots[1].timestamp()) // 60}"
+    waiting = namespace.wait(second_of_slow, reason("PipelineBusy"), int((slots[1] - now()).total_seconds()) + 13)
+    assert waiting["status"]["phase"] == "QUEUED"
     sleep_until(slots[1] + timedelta(seconds=50))
     operator.kill()
     sleep_until(slots[2] + timedelta(seconds=20))
     operator.start()
     sleep_until(slots[2] + timedelta(seconds=30))
     apply(namespace, ["paused", "lenient"], suspend=False)
-    sleep_until(slots[3] + timedelta(seconds=30))
-    operator.kill()
-    sleep_until(slots[5] + timedelta(seconds=20))
-    operator.start()
-    sleep_until(slots[5] + timedelta(seconds=40))
+    sleep_until(slots[3])
+    namespace.until(lambda: all(text(slots[3]) in times(namespace, name) for name in SPECS), 20)
     apply(namespace, SPECS, suspend=True)
-    namespace.until(lambda: namespace.slots() == [] and all(ended(job) for job in namespace.jobs()))
-    return slots
+    namespace.until(lambda: all_is_over(namespace))
 
-
-@pytest.mark.serial  # its times are the clock's, so nothing else may keep the machine busy
-@pytest.mark.timeout(580)
-def test_minute_by_minute(namespace: Namespace, operator: Operator) -> None:
-    first, second, third, fourth, fifth, sixth = (text(slot) for slot in six_minutes(namespace, operator))
-
-    done = {name: times(namespace, name) for name in SPECS}
-    assert done == {
-        "steady": dict.fromkeys([first, second, third, fourth, sixth], "COMPLETE"),
-        "slow": dict.fromkeys([first, second, third, fourth, sixth], "COMPLETE"),
-        "hasty": dict.fromkeys([first, second, fourth], "COMPLETE"),
-        "paused": dict.fromkeys([first, fourth, sixth], "COMPLETE"),
-        "lenient": dict.fromkeys([first, third, fourth, sixth], "COMPLETE"),
+    assert {name: times(namespace, name) for name in SPECS} == {
+        "steady": completed(slots, 1, 2, 3, 4),
+        "slow": completed(slots, 1, 2, 3, 4),
+        "hasty": completed(slots, 1, 2, 4),
+        "paused": completed(slots, 1, 4),
+        "lenient": completed(slots, 1, 3, 4),
     }
-    counted = [name for name in SPECS if name != "hasty"]
-    skipped = {name: namespace.get(name, "eltpipelines")["status"].get("skippedSlots") for name in counted}
-    assert skipped == dict.fromkeys(counted, 1)
-    because = f"a later one ({sixth}) was already due, and only the latest is run."
-    wait_until_told(namespace, f"Skipped the run scheduled for {fifth}: {because}", "steady")
-    assert any("startingDeadlineSeconds: 10" in words for words in told(namespace, "hasty"))
+    skipped = {name: namespace.get(name, "eltpipelines")["status"].get("skippedSlots", 0) for name in SPECS}
+    assert skipped == {**dict.fromkeys(SPECS, 0), "hasty": 1}
+    assert any("startingDeadlineSeconds: 15" in words for words in told(namespace, "hasty"))
+    assert "Traceback" not in operator.log()
+
+
+@pytest.mark.alone
+@pytest.mark.long(4)
+@pytest.mark.timeout(580)
+def test_the_operator_is_away_over_two_slots(namespace: Namespace, operator: Operator) -> None:
+    """Three slots pass, of which the operator sees the last one late, and the one before never.
+
+    minute      1        2        3
+    operator    up  |------down------| up
+    steady      runs     skipped  runs, late
+    slow        runs for 75 s and ends unseen; then as steady
+    hasty       startingDeadlineSeconds: 15: both slots over which the operator is away are skipped
+    lenient     startingDeadlineSeconds: 45: as steady
+    """
+    names = [name for name in SPECS if name != "paused"]
+    slots = next_minutes(namespace, operator, 3, *names)
+    of_slow = f"slow-{int(slots[0].timestamp()) // 60}"
+    namespace.wait(of_slow, is_at_work, int((slots[0] - now()).total_seconds()) + 30)
+    sleep_until(slots[0] + timedelta(seconds=30))
+    operator.kill()
+    sleep_until(slots[2] + timedelta(seconds=20))
+    operator.start()
+    late = [name for name in names if name != "hasty"]
+    namespace.until(lambda: all(text(slots[2]) in times(namespace, name) for name in late), 20)
+    apply(namespace, names, suspend=True)
+    namespace.until(lambda: all_is_over(namespace))
+
+    assert {name: times(namespace, name) for name in names} == {
+        "steady": completed(slots, 1, 3),
+        "slow": completed(slots, 1, 3),
+        "hasty": completed(slots, 1),
+        "lenient": completed(slots, 1, 3),
+    }
+    skipped = {name: namespace.get(name, "eltpipelines")["status"].get("skippedSlots") for name in late}
+    assert skipped == dict.fromkeys(late, 1)
+    because = f"a later one ({text(slots[2])}) was already due, and only the latest is run."
+    wait_until_told(namespace, f"Skipped the run scheduled for {text(slots[1])}: {because}", "steady")
+    assert any("startingDeadlineSeconds: 15" in words for words in told(namespace, "hasty"))
     assert "Traceback" not in operator.log()
