@@ -23,6 +23,9 @@ SERVER_SERVICE_ADDRESS = "10.96.0.1"
 NAMES_ADDRESS = "10.96.0.10"
 POD_NETWORK = "10.244.0.0/24"
 
+NODE_LOST_AFTER = "16s"
+"""How long the node may be silent before it counts as lost."""
+
 ETCD = "127.0.0.1:23790"
 ETCD_PEERS = "127.0.0.1:23800"
 
@@ -158,6 +161,9 @@ def controller_manager(layout: Layout) -> Component:
             "--use-service-account-credentials",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
+            # A node counts as lost sooner than after Kubernetes' own 50 s; kubelet.yaml has it report often enough.
+            f"--node-monitor-grace-period={NODE_LOST_AFTER}",
+            "--node-monitor-period=2s",
             f"--flex-volume-plugin-dir={layout.state}/kubelet/plugins",
         ),
         after=API_SERVER_READY,

@@ -61,6 +61,14 @@ def test_a_benchmark_may_give_the_controller_manager_more_flags() -> None:
     assert not any("qps" in word for word in argv_of("kube-controller-manager"))
 
 
+def test_a_node_is_lost_only_when_it_has_missed_several_reports(config: Layout) -> None:
+    kubelet = yaml.safe_load(config.config("kubelet.yaml").read_text())
+    (grace,) = [word for word in argv_of("kube-controller-manager") if word.startswith("--node-monitor-grace-period=")]
+
+    renewed_every = kubelet["nodeLeaseDurationSeconds"] / 4
+    assert int(grace.partition("=")[2].removesuffix("s")) >= 5 * renewed_every
+
+
 def test_a_plan_comes_back_as_it_was_written() -> None:
     plan = Plan(Path("/state"), [Component("etcd", ("etcd", "--x")), Component("b", ("b",), after="http://x")])
 
