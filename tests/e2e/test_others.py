@@ -184,7 +184,7 @@ def test_a_failure_without_a_further_attempt_is_told_while_others_go_on(mesh: Na
     assert not gone(mesh, "job-1")
     assert (job["status"]["phase"], job["status"]["exitCode"]) == ("ERROR", 4)
     mesh.until(lambda: gone(mesh, "job-1"), timeout=60)
-    assert len(mesh.pods()) == 1
+    assert mesh.pods_made() == 1
 
 
 def test_a_run_that_works_longer_than_it_may_wait_for_its_start_ends_as_any_other(namespace: Namespace) -> None:

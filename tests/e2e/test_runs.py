@@ -115,7 +115,7 @@ def test_no_secret_value_is_written_anywhere(namespace: Namespace) -> None:
     data = {"STORE": base64.b64encode(KEYSTORE).decode()}
     namespace.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keystore"}, "data": data})
     ways: dict[str, Body] = {
-        "failed": {"script": "exit 3", "env": [PASSWORD]},
+        "failed": {"script": 'echo "a password of ${#PASSWORD} letters"; exit 3', "env": [PASSWORD]},
         "variable": {"command": ["true"], "envFrom": [{"secretRef": {"name": "keystore"}}]},
         "command": {"command": ["$(PASSWORD)"], "env": [PASSWORD]},
         "path": {"command": ["/opt/$(PASSWORD)/load"], "env": [PASSWORD]},
@@ -127,9 +127,11 @@ def test_no_secret_value_is_written_anywhere(namespace: Namespace) -> None:
     reasons = {name: namespace.wait(f"{name}-1", ended)["status"]["reason"] for name in ways}
 
     assert reasons == {"failed": "ApplicationError", **dict.fromkeys(list(ways)[1:], "StartError")}
-    told = [namespace.events(f"{name}-1") for name in ways]
-    written = json.dumps([namespace.jobs(), namespace.runs(), told])
+    events = [[*namespace.events(f"{name}-1"), *namespace.events(name, "Pipeline")] for name in ways]
+    pipelines = [namespace.get(name, "eltpipelines") for name in ways]
+    written = json.dumps([namespace.jobs(), namespace.runs(), events, pipelines])
     assert "null" in written, "the kind of trouble is told"
+    assert "a password of 11 letters" in written, "the log is told"
     assert "canary-4711" not in written
     assert "canary-4711" not in kubectl("logs", "--namespace=elt-operator", "deployment/elt-operator", "--since=2m")
 
