@@ -9,6 +9,11 @@ BIN := $(VENV)/bin
 SOURCES := operator tests images demo gitops charts
 # The local cluster needs nothing but the standard library, so it also works before `make setup`.
 CLUSTER_TOOL := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m cluster
+# Says how long a command took, and keeps it for the list at the end of `make test`.
+SUITE := tests/suite
+# On all cores: where no other make has shared them out already.
+SIDE_BY_SIDE = $(if $(findstring --jobserver,$(MAKEFLAGS)),,--jobs=2 --output-sync=target)
+PYTEST_ON_ALL_CORES := $(BIN)/pytest -q --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 .PHONY: help
 help: ## Print this list
@@ -57,10 +62,11 @@ imports: setup ## Check that the layers import downwards only
 
 .PHONY: unit
 unit: setup ## Run the tests that need no cluster
-	$(BIN)/pytest -q tests/unit tests/contract
+	$(PYTEST_ON_ALL_CORES) tests/unit tests/contract
 
 .PHONY: check
-check: lint types imports unit ## All of the above, changing nothing
+check: setup ## All of the above, changing nothing
+	@$(SUITE) check $(MAKE) --no-print-directory $(SIDE_BY_SIDE) unit types lint imports
 
 # ---------------------------------------------------------------------------- the test cluster
 
@@ -88,7 +94,7 @@ load-image: ## Load an OCI archive into the cluster (ARCHIVE=x.tar)
 
 .PHONY: chart
 chart: setup ## Check the chart and the manifests made of it, with Helm 3 and Helm 4 (the first time it builds both: needs Go)
-	$(BIN)/pytest -q tests/chart
+	@$(SUITE) chart $(PYTEST_ON_ALL_CORES) tests/chart
 
 # ---------------------------------------------------------------------------- generated files
 
@@ -152,13 +158,35 @@ run: setup ## Run the operator from the working tree against the cluster
 demo: ## Set up everything and run the demo: a real ELT run on a real Kubernetes
 	@IMAGES_FROM=$(IMAGES_FROM) $(PYTHON) demo/demo.py
 
+.PHONY: ready
+ready: ## Have the cluster, the images in it, and the operator
+	@$(SUITE) 'cluster, images, operator' $(SHELL) -ec '$(CLUSTER_TOOL) up; \
+	  $(MAKE) --no-print-directory images; $(MAKE) --no-print-directory install'
+
 .PHONY: e2e
-e2e: setup ## Run the tests on the cluster, which is brought up if it is not there
-	@$(CLUSTER_TOOL) up
-	@$(MAKE) --no-print-directory images install
-	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m "not alone and not serial" -n 4
-	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m alone -n 3
-	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/e2e -m serial
+e2e: ## Run the tests on the cluster, which is brought up if it is not there
+	@$(MAKE) --no-print-directory e2e-node
+	@$(MAKE) --no-print-directory e2e-pods
+
+# At which endings the operator is killed, and when (tests/e2e/kills.py): others each day.
+CRASHES_SEED ?= $(shell date +%Y%m%d)
+E2E = $(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) CRASHES_SEED=$(CRASHES_SEED)
+# A test that takes minutes is handed out first, and no other one waits behind it.
+PYTEST_E2E = $(BIN)/pytest -q tests/e2e --numprocesses=$(1) --maxschedchunk=1
+
+.PHONY: e2e-node
+e2e-node: setup ready
+	@$(E2E) $(SUITE) 'e2e: the node falls silent' $(BIN)/pytest -q tests/e2e -m serial
+
+.PHONY: e2e-pods
+e2e-pods: setup
+	@$(E2E) $(SUITE) 'e2e: with the installed operator' $(call PYTEST_E2E,8) -m "not alone and not serial"
+	@$(E2E) $(SUITE) 'e2e: with operators that are killed' $(call PYTEST_E2E,6) -m alone
+
+.PHONY: crashes
+crashes: setup ready ## Kill the operator at each write in each position, and at a random moment of each ending; for releases
+	@seed=$$RANDOM; echo "with CRASHES_SEED=$$seed"; \
+	$(E2E) CRASHES_SEED=$$seed CRASHES=all $(SUITE) crashes $(call PYTEST_E2E,3) -m alone -k killed
 
 .PHONY: helm
 helm: setup ## Run the chart's life on the cluster with Helm 3 and Helm 4 (the first time it builds both: needs Go; ONLY=helm4 for one)
@@ -168,7 +196,7 @@ endif
 	@$(CLUSTER_TOOL) up
 	@$(MAKE) --no-print-directory images
 	@$(MAKE) --no-print-directory images IMAGES=elt-operator-0.1.0
-	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(BIN)/pytest -q tests/helm -k "$(ONLY)"
+	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) $(SUITE) 'helm $(ONLY)' $(BIN)/pytest -q tests/helm -k "$(ONLY)"
 
 .PHONY: kueue
 kueue: setup ## Run Pipelines in a queue of a real Kueue on the cluster (the first time it builds Kueue: needs Go)
@@ -199,4 +227,8 @@ record-schedules: setup ## Record when the CronJob controller's library fires in
 	  go run ./crontimes > ../../unit/core/crontimes.json
 
 .PHONY: test
-test: check e2e ## Run all tests: the fast ones first, then those on the cluster
+test: ## Run all tests: the fast ones while the cluster comes up, then those on the cluster; with a list of their times
+	@$(SUITE) --begin
+	@trap '$(SUITE) --list' EXIT; \
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=target check e2e-node; \
+	$(MAKE) --no-print-directory e2e-pods

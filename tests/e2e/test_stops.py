@@ -137,7 +137,7 @@ LONGEST_START = 6
 
 
 def waits_in_queue(job: Body) -> bool:
-    return reason("Starting")(job) and "waiting for queue nightly" in message(job)
+    return reason("Starting")(job) and "waiting for Kueue queue nightly" in message(job)
 
 
 def test_a_run_in_a_queue_waits_without_a_limit_and_starts_when_it_is_admitted(queue: Namespace) -> None:
