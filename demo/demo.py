@@ -24,6 +24,8 @@ IMAGES = ("elt-operator", "elt-postgres", "elt-demo")
 
 WEATHER_ROWS = 26_115
 DAILY_ROWS = 1_092  # 3 airports x 364 days
+DBT_SUMMARY = {"passed": 3, "warned": 0, "failed": 0, "skipped": 0}
+"""One model and two tests."""
 JOB_SECONDS = 300
 TERMINAL = {"COMPLETE", "ERROR", "STOPPED", "UNKNOWN"}
 
@@ -170,6 +172,13 @@ def first_load() -> None:
     expect("rows in mart.daily (3 airports x 364 days)", rows("mart.daily"), DAILY_ROWS)
     log = in_demo("logs", f"job/{status['taskName']}")
     expect("dbt tests passed", sum("PASS not_null" in line for line in log.splitlines()), 2)
+    result = status.get("result", {})
+    say("  what the Job's status says of it (status.result):")
+    expect("rows loaded, as the Job says", (result.get("rows"), result.get("rowsFrom")), (WEATHER_ROWS, "Loader"))
+    expect("the whole log was read", result.get("complete"), True)
+    expect("dbt's summary, as the Job says", result.get("checks"), DBT_SUMMARY)
+    for stage in result.get("stages", []):
+        say(f"  stage {stage['name']}: {stage.get('seconds')} s, exit code {stage.get('exitCode')}")
 
 
 def second_load() -> None:

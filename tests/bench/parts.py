@@ -213,7 +213,7 @@ async def requests(plane: Plane, *, count: int) -> Result:
         await cost("create a batch Job, suspended", suspended)
         await one_pod()
         (pod,) = [body async for body in bed.client.objects(place.collection("/api/v1", "pods"))]
-        await cost("read a log", lambda _: bed.client.log(place.name, pod["metadata"]["name"], CONTAINER))
+        await cost("read a log", lambda _: bed.client.log_end(place.name, pod["metadata"]["name"], CONTAINER))
     return found
 
 

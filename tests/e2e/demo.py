@@ -19,6 +19,8 @@ def demo(**environment: str) -> None:
         "rows in tap_weather.weather: 26115",
         "rows in mart.daily (3 airports x 364 days): 1092",
         "dbt tests passed: 2",
+        "rows loaded, as the Job says: (26115, 'Loader')",
+        "the whole log was read: True",
         "new rows: 0",
         "phase, exit code: ('ERROR', 1)",
         "source went away after 12000 records",

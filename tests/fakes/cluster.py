@@ -13,7 +13,7 @@ from builders import KEY, at
 from elt_operator.core import render
 from elt_operator.core.events import Event
 from elt_operator.core.findings import Finding
-from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, Run, Slot
+from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, PodLog, Run, Slot
 from elt_operator.errors import Refused, Stale
 from elt_operator.resources import names
 
@@ -337,9 +337,9 @@ class FakeCluster:
         assert namespace == KEY.namespace
         self._write(act)
 
-    async def log(self, namespace: str, pod_name: str) -> str | None:
+    async def log(self, namespace: str, pod_name: str, _started: datetime | None) -> PodLog:
         assert namespace == KEY.namespace
-        return f"log of {pod_name}" if ("pods", pod_name) in self.objects else None
+        return PodLog(f"log of {pod_name}" if ("pods", pod_name) in self.objects else None)
 
     async def newest_warning(self, namespace: str, uid: str) -> str:
         assert namespace == KEY.namespace

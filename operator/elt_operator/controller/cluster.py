@@ -15,11 +15,12 @@ from elt_operator.controller.warnings import NewestWarnings
 from elt_operator.core import render
 from elt_operator.core.events import Event
 from elt_operator.core.findings import Finding
-from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, Run, Slot
+from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, PodLog, Run, Slot
+from elt_operator.core.whole_log import MOST_BYTES, WholeLog
 from elt_operator.errors import NotLeading, Refused, Stale
 from elt_operator.kube import foreign, paths
 from elt_operator.kube.answers import Page, printable
-from elt_operator.kube.client import LOG_SECONDS, MERGE_PATCH, Client
+from elt_operator.kube.client import LOG_SECONDS, MERGE_PATCH, WHOLE_LOG_SECONDS, Client
 from elt_operator.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from elt_operator.kube.paths import Resource, Unaddressable
 from elt_operator.resources import names
@@ -123,8 +124,8 @@ class Cluster(Protocol):
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete a pod; one that is gone, or another one by now, is left as it is. ``Refused``: admission said no."""
 
-    async def log(self, namespace: str, pod_name: str) -> str | None:
-        """Return the end of a pod's log; ``None``: it is lost."""
+    async def log(self, namespace: str, pod_name: str, started: datetime | None) -> PodLog:
+        """Return a pod's log; ``started``: when its process did."""
 
     async def newest_warning(self, namespace: str, uid: str) -> str:
         """Return what Kubernetes last warned of about an object; empty: nothing."""
@@ -286,13 +287,13 @@ class LiveCluster:
             return None
         return next(iter([body async for body in self.client.objects(path, fieldSelector=selector)]), None)
 
-    async def log(self, namespace: str, pod_name: str) -> str | None:
+    async def log(self, namespace: str, pod_name: str, started: datetime | None) -> PodLog:
         """See ``Cluster``. A kubelet that does not answer is asked three times, within 20 s in all."""
         loop = asyncio.get_running_loop()
         until = loop.time() + LOG_SECONDS
         for pause in (*_LOG_PAUSES_SECONDS, LOG_SECONDS):
             try:
-                return await self.client.log(namespace, pod_name, names.CONTAINER, until - loop.time())
+                return await self._log(namespace, pod_name, started, until - loop.time())
             except NotLeading:
                 raise
             except (NotFound, Invalid, Unaddressable):
@@ -302,7 +303,24 @@ class LiveCluster:
             if loop.time() + pause >= until:
                 break
             await asyncio.sleep(pause)
-        return None
+        return PodLog(None)
+
+    async def _log(self, namespace: str, pod_name: str, started: datetime | None, seconds: float) -> PodLog:
+        """Read a log from its beginning; of one that is larger than that, or slower, the end by itself."""
+        whole = WholeLog(started)
+        ended = await self.client.log(
+            namespace,
+            pod_name,
+            names.CONTAINER,
+            whole.feed,
+            most_bytes=MOST_BYTES,
+            seconds=min(seconds, WHOLE_LOG_SECONDS),
+        )
+        read = whole.finish(all_of_it=ended)
+        if ended:
+            return PodLog(read.end, read.account, read.complete)
+        end = await self.client.log_end(namespace, pod_name, names.CONTAINER, seconds)
+        return PodLog(end, read.account)
 
     async def newest_warning(self, namespace: str, uid: str) -> str:
         """See ``Cluster``."""

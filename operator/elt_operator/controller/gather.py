@@ -7,7 +7,7 @@ from datetime import datetime
 from elt_operator.controller import pod_snapshots, snapshots
 from elt_operator.controller.cache import Cache, S, version_of
 from elt_operator.controller.cluster import Cluster
-from elt_operator.core.model import PipelineKey, Pod, PodLog, Run
+from elt_operator.core.model import PipelineKey, Pod, Run
 from elt_operator.core.plan import Plan, plan
 from elt_operator.core.questions import (
     LiveJob,
@@ -151,8 +151,10 @@ async def _answered(  # noqa: PLR0911 - one for each kind of question
         case StillThere():
             return await _still_there(cluster, situation, question)
         case LogOf(pod_name, pod_uid):
-            text = await cluster.log(namespace, pod_name)
-            return replace(situation, logs={**situation.logs, pod_uid: PodLog(text)})
+            pod = next(pod for pod in situation.pods if pod.uid == pod_uid)
+            log = await cluster.log(namespace, pod_name, pod.started)
+            log = replace(log, complete=log.complete and not pod.alive)  # what is at work may still write
+            return replace(situation, logs={**situation.logs, pod_uid: log})
         case WarningsAbout(uid):
             warning = await cluster.newest_warning(namespace, uid)
             return replace(situation, warnings={**situation.warnings, uid: warning})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from elt_operator.core.accounts import Account
 from elt_operator.core.findings import Finding
 from elt_operator.resources.job import JobSpec, JobStatus
 from elt_operator.resources.phases import TERMINAL_PHASES
@@ -319,9 +320,14 @@ class Refusal:
 
 @dataclass(frozen=True)
 class PodLog:
-    """The end of a pod's log; ``text`` is ``None`` when nobody can read it any more."""
+    """A pod's log, as far as it was read."""
 
     text: str | None
+    """Its end; ``None`` when nobody can read it any more."""
+    account: Account | None = None
+    """What all of it tells of the work; ``None`` when it was not read from its beginning."""
+    complete: bool = False
+    """Whether nothing of it can be missing."""
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from signal import Signals
 from typing import Final
 
-from elt_operator.core import log
+from elt_operator.core import log, results
 from elt_operator.core.findings import Finding, first
 from elt_operator.core.model import NOT_STARTED, Ended, Pod, PodLog, Run
 from elt_operator.core.words import shortened
 from elt_operator.resources.job import MESSAGE_BYTES, MOST_ATTEMPTS, Attempt
 from elt_operator.resources.phases import Phase
 from elt_operator.resources.reasons import Reason
+from elt_operator.resources.result import JobWarning, Result
 
 _SIGKILL: Final = 9
 _KILLED_BY: Final = 128
@@ -35,6 +36,8 @@ class Evidence:
     """The end of the last attempt's log."""
     recorded: Sequence[Attempt] = ()
     """Attempts that the Job's status tells of; the pods of some may be gone."""
+    rows_may_differ: bool = False
+    """Whether nobody wants to know where fewer rows were loaded than read."""
 
     @property
     def last(self) -> Pod | None:
@@ -278,6 +281,9 @@ class Outcome:
     error_message: str | None
     log_tail: str | None
     attempts: list[Attempt]
+    result: Result | None = None
+    warnings: list[JobWarning] = field(default_factory=list)
+    """Only of a run that completed."""
 
 
 def process_end(pod: Pod) -> Ended | None:
@@ -428,6 +434,8 @@ def outcome_of(evidence: Evidence) -> Outcome:
     last = evidence.last
     ended = process_end(last) if last else None
     finish_time = evidence.run.finish.time if evidence.run.finish else None
+    tried = attempts(evidence.run, evidence.pods, evidence.recorded)
+    completed = ending.reason.phase is Phase.COMPLETE
     return Outcome(
         ending=ending,
         exit_code=ended.exit_code if ended else None,
@@ -435,5 +443,9 @@ def outcome_of(evidence: Evidence) -> Outcome:
         exit_message=_exit_message(evidence),
         error_message=error_message(ending, evidence.explanation),
         log_tail=log.tail(evidence.log_text or _copied_log(evidence)) or None,
-        attempts=attempts(evidence.run, evidence.pods, evidence.recorded),
+        attempts=tried,
+        result=results.result_of(evidence.log),
+        warnings=(
+            results.warnings_of(evidence.log, tried, rows_may_differ=evidence.rows_may_differ) if completed else []
+        ),
     )

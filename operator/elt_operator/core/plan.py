@@ -184,7 +184,7 @@ def _with_run(situation: Situation, job: Job, run: Run) -> Iterator[Step]:
 def _over(situation: Situation, job: Job, run: Run) -> Iterator[Step]:
     """Yield how a run ended, once all is known that can be."""
     pods = situation.pods_of(run)
-    evidence = outcome.Evidence(run, pods, recorded=job.status.attempts or [])
+    evidence = outcome.Evidence(run, pods, None, job.status.attempts or [], _rows_may_differ(situation))
     last = evidence.last
     asks = _ask(situation, LivePods(run.name, run.uid)) if not pods or run.gone else []
     asks += _ask(situation, LogOf(last.name, last.uid)) if last and not last.gone and not asks else []
@@ -193,6 +193,11 @@ def _over(situation: Situation, job: Job, run: Run) -> Iterator[Step]:
         return
     log = situation.log_of(last) if last else None
     yield _write(job, status.ended(situation, job, run, outcome.outcome_of(replace(evidence, log=log))))
+
+
+def _rows_may_differ(situation: Situation) -> bool:
+    expected = situation.spec.expect if situation.spec else None
+    return expected is not None and expected.rows_differ == "Ignore"
 
 
 def _under_way(situation: Situation, job: Job, run: Run) -> Iterator[Step]:

@@ -121,6 +121,9 @@ def ended(situation: Situation, job: Job, run: Run, result: outcome.Outcome) -> 
         error_message=result.error_message,
         attempts=result.attempts or None,
         log_tail=result.log_tail,
+        result=result.result,
+        warnings=result.warnings or None,
+        warning_count=len(result.warnings) or None,
     )
 
 

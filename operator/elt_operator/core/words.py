@@ -161,6 +161,6 @@ def by_a_runtime(message: str) -> bool:
     return bool(_OF_A_RUNTIME.match(message))
 
 
-def shortened(message: str) -> str:
-    """Return ``message`` as a status tells it: at most 2,048 characters of it."""
-    return message if len(message) <= _MESSAGE_CHARACTERS else message[: _MESSAGE_CHARACTERS - 1] + "…"
+def shortened(message: str, characters: int = _MESSAGE_CHARACTERS) -> str:
+    """Return ``message`` as a status tells it: at most that many characters of it."""
+    return message if len(message) <= characters else message[: characters - 1] + "…"

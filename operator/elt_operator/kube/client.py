@@ -35,6 +35,7 @@ _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8
 LOG_BYTES: Final = 64 * 1024
 LOG_LINES: Final = 1_000
 LOG_SECONDS: Final = 20.0
+WHOLE_LOG_SECONDS: Final = 10.0
 LOG_BYTES_READ: Final = 20 * 1024 * 1024
 """More than 1,000 lines of a runtime, of 16 KiB each, can be: beyond, somebody writes faster than it is read."""
 _LOST_LOG: Final = ("unable to retrieve container logs for ", 'failed to try resolving symlinks in path "')
@@ -232,10 +233,43 @@ class Client:
                 if line:
                     yield answers.watch_event(line)
 
-    async def log(self, namespace: str, pod: str, container: str, seconds: float = LOG_SECONDS) -> str:
+    async def log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        take: Callable[[bytes], None],
+        *,
+        most_bytes: int,
+        seconds: float = WHOLE_LOG_SECONDS,
+    ) -> bool:
+        """Hand a container's log to ``take``, each line behind the kubelet's time; return whether that was all of it.
+
+        It is not once ``most_bytes`` or ``seconds`` are over. Raises ``NotFound`` and other ``ApiError``,
+        ``Unaddressable``, and ``TimeoutError`` when nothing came in time.
+        """
+        path = paths.PODS.object(namespace, pod, "log")
+        query = {"container": container, "timestamps": "true"}
+        left = most_bytes
+        try:
+            async with asyncio.timeout(seconds), self._answer("GET", path, query) as answer:
+                async for chunk in answer.content.iter_chunked(LOG_BYTES):
+                    if left == most_bytes:
+                        _raise_if_lost(chunk)
+                    left -= len(chunk)
+                    take(chunk)
+                    if left <= 0:
+                        return False
+        except TimeoutError:
+            if left == most_bytes:
+                raise
+            return False
+        return True
+
+    async def log_end(self, namespace: str, pod: str, container: str, seconds: float = LOG_SECONDS) -> str:
         """Return the last lines of a container's log, at most 64 KiB, as far as ``seconds`` and 20 MiB go.
 
-        Raises ``NotFound`` and other ``ApiError``, ``Unaddressable``, and ``TimeoutError`` when nothing came in time.
+        Raises as ``log`` does.
         """
         path = paths.PODS.object(namespace, pod, "log")
         query = {"container": container, "tailLines": str(LOG_LINES)}
@@ -250,10 +284,15 @@ class Client:
         except TimeoutError:
             if not end:
                 raise
-        text = end.decode(errors="replace")
-        if text.startswith(_LOST_LOG):
-            raise NotFound(_GOOD, "NotFound", answers.printable(text, answers.MESSAGE_CHARACTERS))
-        return text
+        _raise_if_lost(end)
+        return end.decode(errors="replace")
+
+
+def _raise_if_lost(beginning: bytes) -> None:
+    """Raise ``NotFound`` for what the kubelet answers as if it were a log."""
+    text = beginning[: 2 * answers.MESSAGE_CHARACTERS].decode(errors="replace")
+    if text.startswith(_LOST_LOG):
+        raise NotFound(_GOOD, "NotFound", answers.printable(text, answers.MESSAGE_CHARACTERS))
 
 
 def _written(body: Any) -> bytes:

@@ -79,6 +79,8 @@ JOB: Final = Kind(
         ("Phase", "string", ".status.phase"),
         ("Reason", "string", ".status.reason"),
         ("Exit", "integer", ".status.exitCode"),
+        ("Rows", "integer", ".status.result.rows"),
+        ("Warn", "integer", ".status.warningCount"),
         ("Started", "date", ".status.startTime"),
         ("Ended", "date", ".status.endTime"),
         ("Age", "date", ".metadata.creationTimestamp"),

@@ -19,6 +19,7 @@ from elt_operator.resources.fields import (
 )
 from elt_operator.resources.phases import TERMINAL_PHASES, Phase
 from elt_operator.resources.pipeline import Properties
+from elt_operator.resources.result import MOST_WARNINGS, Result, Warnings
 from elt_operator.resources.texts import Arguments, Moment, Time
 
 LOG_TAIL_BYTES = 4096
@@ -157,3 +158,9 @@ class JobStatus(
     """The run's attempts, first to last."""
     log_tail: Annotated[str, Field(max_length=LOG_TAIL_BYTES)] | None = None
     """The last lines of the log, at most 4 KiB. The whole log: kubectl logs job/<taskName>."""
+    result: Result | None = None
+    """What the last attempt did: rows, stages, checks, read from its log. Absent if the log says nothing of it."""
+    warnings: Warnings | None = None
+    """What somebody may want to look at, although the Job completed."""
+    warning_count: Annotated[int, Field(ge=0, le=MOST_WARNINGS)] | None = None
+    """How many warnings there are; absent if there are none."""

@@ -51,6 +51,14 @@ PROPERTY_RULES = rules(
 )
 
 
+class Expectations(Fields):
+    """What is expected of the data that a Pipeline loads."""
+
+    rows_differ: Literal["Warn", "Ignore"] = "Warn"
+    """Warn: a Job has the warning RowsDiffer if the loader loads another number of rows of a stream than the extractor
+    reads. Ignore: it does not, for example because a mapper filters rows."""
+
+
 def _steering_none(properties: dict[str, Setting]) -> dict[str, Setting]:
     """Return ``properties``; raises ``ValueError`` for a name that could steer the process, or end up as any variable.
 
@@ -203,6 +211,8 @@ class PipelineSpec(
     pending_timeout_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 600
     """How many seconds an attempt may wait for its container to start before the Job ends as ERROR and says why; the
     time that initContainers take does not count."""
+    expect: Expectations | None = None
+    """What is expected of the data. It never fails a Job."""
     run_retention_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     """How many seconds the finished run, its pod and its log are kept after the Job's end; if unset, the operator's
     default."""

@@ -81,4 +81,10 @@ class Reason(StrEnum):
         "The Pipeline's spec is accepted; its schedule is suspended. Jobs created by hand still run.",
     )
     INVALID_SCHEDULE = "InvalidSchedule", "Kubernetes cannot run the Pipeline's schedule."
+    RETRIED = "Retried", "The run completed, but not at the first attempt."
+    CHECKS_WARNED = "ChecksWarned", "The run completed, but checks of its data warned."
+    ROWS_DIFFER = "RowsDiffer", "The loader did not load as many rows as the extractor read."
+    REPORTED = "Reported", "The program itself reported a warning (ELT-RESULT)."
+    RESULT_IGNORED = "ResultIgnored", "What the program reported (ELT-RESULT) could not be read."
+
     SLOT_SKIPPED = "SlotSkipped", "A scheduled time passed without a Job."

@@ -18,7 +18,7 @@ from elt_operator.controller.cluster import LiveCluster, event_manifest
 from elt_operator.controller.sources import Source
 from elt_operator.core.events import Event
 from elt_operator.core.findings import Finding
-from elt_operator.core.model import EndedJob, PipelineKey
+from elt_operator.core.model import EndedJob, PipelineKey, PodLog
 from elt_operator.errors import Refused, Stale
 from elt_operator.kube import paths
 from elt_operator.kube.client import Client
@@ -190,7 +190,7 @@ NOWHERE: list[Any] = [
     pytest.param(lambda live: live.run(KEY.namespace, ".."), None, id="a run"),
     pytest.param(lambda live: live.cron_job(ODD), None, id="a CronJob"),
     pytest.param(lambda live: live.pod(KEY.namespace, "a,status.phase=Running"), None, id="a pod"),
-    pytest.param(lambda live: live.log(KEY.namespace, "../a"), None, id="a log"),
+    pytest.param(lambda live: live.log(KEY.namespace, "../a", None), PodLog(None), id="a log"),
     pytest.param(lambda live: live.runs_of_job(KEY.namespace, "a,b"), [], id="runs of a Job"),
     pytest.param(lambda live: live.pods_of_run(KEY.namespace, "a in (b)"), [], id="pods of a run"),
     pytest.param(lambda live: live.newest_warning("a/b", "uid"), "", id="a warning"),
@@ -273,7 +273,7 @@ async def test_a_log_that_cannot_be_read_is_none(
     server.answers = answers
     monkeypatch.setattr(cluster_module, "_LOG_PAUSES_SECONDS", (0.0, 0.0))
 
-    assert await live.log(KEY.namespace, "pod-1") is None
+    assert await live.log(KEY.namespace, "pod-1", None) == PodLog(None)
 
     assert len(server.asked) == requests
 
@@ -289,7 +289,7 @@ async def test_a_bug_in_reading_a_log_is_no_reason_for_a_job_not_to_end(
 
     monkeypatch.setattr(live.client, "log", broken)
 
-    assert await live.log(KEY.namespace, "pod-1") is None
+    assert await live.log(KEY.namespace, "pod-1", None) == PodLog(None)
 
 
 # --- events

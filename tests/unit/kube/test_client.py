@@ -141,11 +141,11 @@ async def test_a_collection_is_read_page_by_page(client: Client) -> None:
 @pytest.mark.parametrize("pod", ["removed", "unlinked"])
 async def test_what_the_kubelet_says_of_a_lost_log_is_no_log(client: Client, pod: str) -> None:
     with pytest.raises(NotFound):
-        await client.log("default", pod, "elt")
+        await client.log_end("default", pod, "elt")
 
 
 async def test_of_a_long_log_the_end_is_kept(client: Client) -> None:
-    log = await client.log("default", "pod", "elt")
+    log = await client.log_end("default", "pod", "elt")
 
     assert log.endswith("\nlast\n")
     assert "first" not in log
@@ -155,7 +155,7 @@ async def test_each_request_is_counted_the_one_for_a_log_too() -> None:
     counted: list[tuple[str, int]] = []
 
     async with asking(answer, count=lambda verb, code: counted.append((verb, code))) as client:
-        await client.log("default", "pod-1", "elt")
+        await client.log_end("default", "pod-1", "elt")
         with pytest.raises(NotFound):
             await client.request("PATCH", "/404", {})
 
@@ -522,11 +522,46 @@ async def test_too_large_is_an_error_of_its_own() -> None:
 # --- logs
 
 
+async def test_a_log_is_handed_on_as_it_comes() -> None:
+    taken = bytearray()
+    async with asking(always(b"one\ntwo\n")) as client:
+        assert await client.log("default", "pod", "elt", taken.extend, most_bytes=1_000)
+
+    assert taken == b"one\ntwo\n"
+
+
+async def test_a_log_is_handed_on_up_to_a_bound() -> None:
+    taken = bytearray()
+    async with asking(flowing(b"line\n" * 1000)) as client:
+        assert not await client.log("default", "pod", "elt", taken.extend, most_bytes=100_000)
+
+    assert 100_000 <= len(taken) <= 100_000 + LOG_BYTES
+
+
+async def test_a_log_that_does_not_end_in_time_is_handed_on_as_far_as_it_came() -> None:
+    taken = bytearray()
+    async with asking(flowing(b"line\n", pieces=1, ends=False)) as client:
+        assert not await client.log("default", "pod", "elt", taken.extend, most_bytes=100_000, seconds=0.3)
+    assert taken == b"line\n"
+
+    async with asking(flowing(b"", pieces=1, ends=False)) as client:
+        with pytest.raises(TimeoutError):
+            await client.log("default", "pod", "elt", taken.extend, most_bytes=100_000, seconds=0.3)
+
+
+@pytest.mark.parametrize("pod", ["removed", "unlinked"])
+async def test_what_the_kubelet_says_of_a_lost_log_is_not_handed_on(client: Client, pod: str) -> None:
+    taken = bytearray()
+    with pytest.raises(NotFound):
+        await client.log("default", pod, "elt", taken.extend, most_bytes=1_000)
+    assert not taken
+
+
 async def test_of_a_log_without_end_some_megabytes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "LOG_BYTES_READ", 200_000)
 
     async with asking(flowing(b"line\n" * 1000)) as client:
-        log = await client.log("default", "pod", "elt")
+        log = await client.log_end("default", "pod", "elt")
 
     assert len(log) == LOG_BYTES
     assert "\nline\nline\n" in log
@@ -534,17 +569,17 @@ async def test_of_a_log_without_end_some_megabytes_are_read(monkeypatch: pytest.
 
 async def test_of_a_log_that_does_not_end_in_time_is_told_what_came() -> None:
     async with asking(flowing(b"line\n", pieces=1, ends=False)) as client:
-        assert await client.log("default", "pod", "elt", 0.3) == "line\n"
+        assert await client.log_end("default", "pod", "elt", 0.3) == "line\n"
 
 
 async def test_a_log_that_does_not_come_in_time_is_none() -> None:
     async with asking(flowing(b"", pieces=1, ends=False)) as client:
         with pytest.raises(TimeoutError):
-            await client.log("default", "pod", "elt", 0.3)
+            await client.log_end("default", "pod", "elt", 0.3)
 
 
 async def test_a_log_of_random_bytes_is_text() -> None:
     async with asking(always(bytes(range(256)) + b"\xed\xa0\xbd")) as client:
-        log = await client.log("default", "pod", "elt")
+        log = await client.log_end("default", "pod", "elt")
 
     assert log.encode()
