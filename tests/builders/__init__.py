@@ -42,6 +42,7 @@ def a_pipeline(*, status: PipelineStatus | None = None, generation: int = 1, **s
         resource_version="1",
         spec=PipelineSpec.model_validate({"image": "elt:1", **what, **spec}),
         status=status or PipelineStatus(),
+        created=START,
     )
 
 

@@ -1,6 +1,7 @@
 """What a Job says of its work: rows, checks and warnings, read from the log that a real kubelet keeps."""
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 from e2e.endings import CLAIM, FAILS_ONCE, ON_CLAIM
@@ -126,3 +127,45 @@ def test_what_programs_write_cannot_do_harm(namespace: Namespace) -> None:
     assert result(job)["rows"] == 10_000
     assert len(result(job)["streams"]) + result(job)["omittedStreams"] > 1_000
     assert len(json.dumps(job["status"])) < 12 * 1024
+
+
+def data_healthy(pipeline: Any) -> tuple[str, str] | None:
+    """Return status and reason of a Pipeline's condition DataHealthy."""
+    found = [one for one in pipeline.get("status", {}).get("conditions", []) if one["type"] == "DataHealthy"]
+    return (found[0]["status"], found[0]["reason"]) if found else None
+
+
+def report(rows: int) -> str:
+    """Return a script that loads so many rows."""
+    return f"""echo 'ELT-RESULT {{"rows": {{"orders": {rows}}}}}'"""
+
+
+def test_too_few_rows_are_told_until_there_are_enough_and_no_job_fails(namespace: Namespace) -> None:
+    namespace.pipeline(script=report(3), expect={"minRows": 5})
+    assert namespace.run()["status"]["phase"] == "COMPLETE"
+    namespace.wait("weather", lambda body: data_healthy(body) == ("False", "FewRows"), plural="eltpipelines")
+    namespace.wait_for_event("weather", "Pipeline", "FewRows")
+
+    namespace.pipeline(script=report(5), expect={"minRows": 5})
+    namespace.run("job-2")
+
+    pipeline = namespace.wait("weather", lambda body: data_healthy(body) == ("True", "Fresh"), plural="eltpipelines")
+    namespace.wait_for_event("weather", "Pipeline", "Fresh")
+    recent = [(entry["name"], entry["phase"], entry["rows"]) for entry in pipeline["status"]["recentJobs"]]
+    assert recent == [("job-2", "COMPLETE", 5), ("job-1", "COMPLETE", 3)]
+    assert {one["type"]: one["status"] for one in pipeline["status"]["conditions"]}["Ready"] == "True"
+
+
+def test_data_that_gets_too_old_is_told_within_seconds(namespace: Namespace) -> None:
+    namespace.pipeline(script=report(1), expect={"maxAgeSeconds": 60})
+    job = namespace.run()
+    namespace.wait("weather", lambda body: data_healthy(body) == ("True", "Fresh"), plural="eltpipelines")
+
+    pipeline = namespace.wait(
+        "weather", lambda body: data_healthy(body) == ("False", "Late"), timeout=90, plural="eltpipelines"
+    )
+
+    (condition,) = [one for one in pipeline["status"]["conditions"] if one["type"] == "DataHealthy"]
+    told = datetime.fromisoformat(condition["lastTransitionTime"])
+    due = datetime.fromisoformat(job["status"]["endTime"]) + timedelta(seconds=60)
+    assert timedelta() <= told - due <= timedelta(seconds=5)

@@ -11,6 +11,7 @@ from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKe
 from elt_operator.kube import foreign
 from elt_operator.kube.foreign import Body
 from elt_operator.resources import names
+from elt_operator.resources.pipeline import MOST_RECENT_JOBS
 
 Unreadable = Callable[[Body, str], None]
 """Is told of a body that cannot be read, and why."""
@@ -245,8 +246,8 @@ class Cache:
         """What keeps going wrong, by the UID of the Job or Pipeline on which it does."""
         self.pods_told_to_end: set[str] = set()
         """UIDs of pods that we had ended."""
-        self.last_ended: dict[PipelineKey, Job] = {}
-        """The Job of each Pipeline that we saw end last."""
+        self.ended_jobs: dict[PipelineKey, dict[str, Job]] = {}
+        """The Jobs that we saw end, by UID, until the status of their Pipeline tells of them; the last one stays."""
 
     def stores(self, plural: str) -> Sequence[Store[Any]]:
         """Return the stores that are filled with the objects of this resource."""
@@ -299,9 +300,24 @@ class Cache:
         caused_jobs = {uid: ours for uid, ours in self.caused_jobs.pop(key, {}).items() if uid in slots}
         if caused_jobs:
             self.caused_jobs[key] = caused_jobs
+        self._keep_untold(key)
         logs = {uid: log for uid, log in self.last_logs.pop(key, {}).items() if uid in pods}
         if logs:
             self.last_logs[key] = logs
+
+    def _keep_untold(self, key: PipelineKey) -> None:
+        """Forget Jobs that have ended once their Pipeline tells of them, all but the last one."""
+        ended = self.ended_jobs.get(key)
+        if not ended:
+            return
+        told = {
+            (entry.name, entry.end_time)
+            for pipeline in self.pipelines.of(key)
+            for entry in pipeline.status.recent_jobs or []
+        }
+        *others, last = ended.values()
+        untold = [job for job in others if (job.name, job.status.end_time) not in told][-MOST_RECENT_JOBS:]
+        self.ended_jobs[key] = {job.uid: job for job in (*untold, last)}
 
     def _keep_left(self, key: PipelineKey, departed: Sequence[Run]) -> None:
         """Keep the newest of the runs that went without a Job that waits for it, as long as its pods are in doubt."""
@@ -326,7 +342,7 @@ class Cache:
             self.last_logs,
             self.pipelines_missed,
             self.taken_numbers,
-            self.last_ended,
+            self.ended_jobs,
             self.left_runs,
         )
         for table in tables:

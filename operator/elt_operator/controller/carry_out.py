@@ -263,7 +263,7 @@ class Executor:
             raise FailsOn(job.uid, job.generation, str(refused)) from refused
         written = snapshots.job(body)
         if written and written.ended:
-            self.cache.last_ended[job.key] = written
+            self.cache.ended_jobs.setdefault(job.key, {})[written.uid] = written
             self._count_end(written)
         self.cache.jobs.take(body)
         _log(job.key, job.name, "%s, %s: %s", status.phase, status.reason, _said(status), reason=status.reason)
@@ -272,6 +272,7 @@ class Executor:
     def _count_end(self, job: Job) -> None:
         status = job.status
         self.metrics.jobs_ended.labels(status.phase.value, status.reason).inc()
+        self.metrics.count_result(job.key, status)
         if status.start_time and status.end_time:
             seconds = (status.end_time - status.start_time).total_seconds()
             self.metrics.run_duration.labels(status.phase.value).observe(max(0.0, seconds))

@@ -39,7 +39,7 @@ def from_cache(cache: Cache, key: PipelineKey, now: datetime, limits: Limits) ->
     slots = sorted(cache.slots.of(key), key=lambda slot: (slot.created, slot.name))
     refusable = [*([pipeline.uid] if pipeline else []), *(slot.uid for slot in slots), *(job.uid for job in jobs)]
     refusable += [run.uid for run in cache.runs.of(key)]
-    ended, left = cache.last_ended.get(key), cache.left_runs.get(key, ())
+    ended, left = cache.ended_jobs.get(key, {}), cache.left_runs.get(key, ())
     return Situation(
         key=key,
         now=now,
@@ -60,8 +60,8 @@ def from_cache(cache: Cache, key: PipelineKey, now: datetime, limits: Limits) ->
         faults=faults,
         pods_told_to_end=frozenset(cache.pods_told_to_end),
         last_logs=dict(cache.last_logs.get(key, {})),
-        asked={LiveJob(ended.name, ended.uid)} if ended else frozenset(),
-        former_jobs={ended.uid: ended} if ended else {},
+        asked={LiveJob(job.name, job.uid) for job in ended.values()},
+        former_jobs=dict(ended),
     )
 
 

@@ -12,6 +12,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.places import Places
 from elt_operator.controller.queue import WorkQueue
+from elt_operator.core import history
+from elt_operator.core.model import PipelineKey
+from elt_operator.resources import conditions
+from elt_operator.resources.job import JobStatus
+from elt_operator.resources.phases import Phase
 
 _RUN_BUCKETS: Final = (5, 15, 60, 300, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _WAIT_BUCKETS: Final = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400)
@@ -21,7 +26,9 @@ _RECONCILE_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15)
 class Metrics:
     """The counters; a registry of their own, so that several operators can be in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pipelines: bool = False) -> None:
+        """``pipelines``: whether series may name Pipelines."""
+        self._pipelines = pipelines
         self.registry = CollectorRegistry()
         registry = self.registry
         self.jobs_ended = Counter(
@@ -56,12 +63,33 @@ class Metrics:
             "elt_operator_slots_skipped", "Scheduled times that did not become a Job", registry=registry
         )
         self.bugs = Counter("elt_operator_bugs", "Failures caused by bugs in the operator", registry=registry)
+        self.rows = Counter(
+            "elt_operator_rows",
+            "Rows that Jobs which have completed have loaded",
+            ["namespace", "pipeline"],
+            registry=registry,
+        )
+        self.warnings = Counter(
+            "elt_operator_warnings",
+            "Warnings of Jobs that have completed",
+            ["namespace", "pipeline", "reason"],
+            registry=registry,
+        )
         self.unreadable_objects = Counter(
             "elt_operator_unreadable_objects",
             "Objects that were skipped because they cannot be read",
             ["kind"],
             registry=registry,
         )
+
+    def count_result(self, key: PipelineKey, status: JobStatus) -> None:
+        """Count the rows and the warnings of a Job that has completed."""
+        if not self._pipelines or status.phase is not Phase.COMPLETE:
+            return
+        if status.result and status.result.rows:
+            self.rows.labels(key.namespace, key.pipeline).inc(status.result.rows)
+        for warning in status.warnings or []:
+            self.warnings.labels(key.namespace, key.pipeline, warning.reason).inc()
 
     def count_request(self, verb: str, code: int) -> None:
         """Count one request to the API server; ``code`` 0: there was no answer."""
@@ -119,7 +147,7 @@ class State:
         )
         yield self._served()
         if self._pipelines:
-            yield self._freshness()
+            yield from (self._freshness(), self._last_rows(), self._unhealthy())
 
     def _served(self) -> Metric:
         family = GaugeMetricFamily(
@@ -129,6 +157,32 @@ class State:
         )
         for place in self._places.all:
             family.add_metric([place.namespace or "*"], float(place.is_served))
+        return family
+
+    def _last_rows(self) -> Metric:
+        family = GaugeMetricFamily(
+            "elt_operator_pipeline_last_rows",
+            "Rows that the Job of the Pipeline which succeeded last has loaded",
+            labels=["namespace", "pipeline"],
+        )
+        for pipeline in self._cache.pipelines.all():
+            newest = next(iter(history.successes(pipeline.status.recent_jobs or [])), None)
+            if newest and newest.rows is not None:
+                family.add_metric([pipeline.key.namespace, pipeline.key.pipeline], newest.rows)
+        return family
+
+    def _unhealthy(self) -> Metric:
+        family = GaugeMetricFamily(
+            "elt_operator_pipeline_unhealthy",
+            "1 if the data of the Pipeline is not as its spec.expect says, by reason; 0 if it is",
+            labels=["namespace", "pipeline", "reason"],
+        )
+        for pipeline in self._cache.pipelines.all():
+            found = [one for one in pipeline.status.conditions or [] if one.type == conditions.DATA_HEALTHY]
+            for condition in found:
+                unhealthy = condition.status == conditions.ConditionStatus.FALSE.value
+                labels = [pipeline.key.namespace, pipeline.key.pipeline, condition.reason]
+                family.add_metric(labels, float(unhealthy))
         return family
 
     def _freshness(self) -> Metric:

@@ -53,7 +53,7 @@ def exact_now() -> datetime:
 async def run(settings: Settings) -> None:
     """Look after all Pipelines until SIGTERM or SIGINT; one that comes before the watches begin cancels it."""
     _end_by_cancelling()
-    configuration, metrics = await login.configuration(), Metrics()
+    configuration, metrics = await login.configuration(), Metrics(pipelines=settings.pipeline_metrics)
     # The Lease has a connection of its own, so that nothing queues up before a renewal.
     async with Client(configuration, names.MANAGER) as for_lease:
         lease = _lease(for_lease, settings)

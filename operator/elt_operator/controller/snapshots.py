@@ -63,6 +63,7 @@ def pipeline(body: Body) -> Pipeline | None:
         status=_status(PipelineStatus, body),
         problem=problem,
         deleting="deletionTimestamp" in metadata,
+        created=foreign.created(body),
     )
 
 

@@ -6,10 +6,12 @@ from typing import Final, Literal
 from elt_operator.core.model import Job, Pipeline
 from elt_operator.core.outcome import exit_code_in_words
 from elt_operator.resources import conditions
+from elt_operator.resources.conditions import Condition
 from elt_operator.resources.job import Attempt, JobStatus
 from elt_operator.resources.phases import Phase
 from elt_operator.resources.pipeline import PipelineStatus
 from elt_operator.resources.reasons import Mark, Reason
+from elt_operator.resources.texts import time_text
 
 _NEEDS_SOMEBODY: Final = frozenset(reason for reason in Reason if Mark.NEEDS_SOMEBODY in reason.marks)
 
@@ -35,11 +37,31 @@ def _about_attempt(attempt: Attempt) -> Event:
 def about_pipeline(pipeline: Pipeline, written: PipelineStatus) -> list[Event]:
     """Return what to tell once ``written`` has become the status of ``pipeline``: what somebody has to mend."""
     told = {condition.message for condition in pipeline.status.conditions or [] if condition.type == conditions.STALLED}
-    return [
+    stalled = [
         Event("Warning", condition.reason, condition.message)
         for condition in written.conditions or []
         if condition.type == conditions.STALLED and condition.message not in told
     ]
+    return [*stalled, *_about_data(_data_healthy(pipeline.status), _data_healthy(written))]
+
+
+def _data_healthy(status: PipelineStatus) -> Condition | None:
+    return next((one for one in status.conditions or [] if one.type == conditions.DATA_HEALTHY), None)
+
+
+def _about_data(before: Condition | None, now: Condition | None) -> list[Event]:
+    """Return what to tell when the data turns from healthy to unhealthy, for another reason too, or back."""
+    unhealthy = conditions.ConditionStatus.FALSE.value
+    if now is None or (before and (before.status, before.reason) == (now.status, now.reason)):
+        return []
+    if now.status == unhealthy:
+        return [Event("Warning", now.reason, now.message)]
+    if before and before.status == unhealthy:
+        since = time_text(before.last_transition_time)
+        return [
+            Event("Normal", now.reason, f"The data is as expected again. It was not since {since} ({before.reason}).")
+        ]
+    return []
 
 
 def about(job: Job, written: JobStatus) -> list[Event]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from elt_operator.core.accounts import Account
@@ -11,6 +11,8 @@ from elt_operator.core.findings import Finding
 from elt_operator.resources.job import JobSpec, JobStatus
 from elt_operator.resources.phases import TERMINAL_PHASES
 from elt_operator.resources.pipeline import PipelineSpec, PipelineStatus
+
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, order=True)
@@ -37,6 +39,7 @@ class Pipeline:
     status: PipelineStatus
     problem: str = ""
     deleting: bool = False
+    created: datetime = _LONG_AGO
 
 
 @dataclass(frozen=True)

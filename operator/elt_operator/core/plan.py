@@ -14,6 +14,8 @@ from elt_operator.core import (
     delay,
     events,
     faults,
+    health,
+    history,
     outcome,
     render,
     retention,
@@ -357,11 +359,11 @@ def _pipeline_status(situation: Situation) -> Iterator[Step]:
         told = status.faulty_pipeline(pipeline, fault, situation.now)
         yield WritePipelineStatus(pipeline, told, events.about_pipeline(pipeline, told))
         return
-    if unreported := status.unreported_run(situation):
-        yield from _ask(situation, LiveJob(unreported.job_name, unreported.job_uid))
+    yield from _ask(situation, *(LiveJob(run.job_name, run.job_uid) for run in history.unreported_runs(situation)))
     if late := schedule.overdue(situation):
         yield from _ask(situation, WarningsAbout(late.cron_job_uid))
     yield from _look_again(schedule.first_trouble(situation, pipeline))
+    yield from _look_again(health.first_trouble(situation, pipeline) or Answer[Any]())
     settled = slots.settled(situation)
     written = status.pipeline(situation, slots.believable(situation, pipeline), settled)
     yield WritePipelineStatus(pipeline, written, events.about_pipeline(pipeline, written))

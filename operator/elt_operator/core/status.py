@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from elt_operator.core import commands, outcome, schedule, slots
+from elt_operator.core import commands, health, history, outcome, schedule, slots
 from elt_operator.core.faults import Fault
 from elt_operator.core.findings import Finding
 from elt_operator.core.model import Job, Pipeline, Pod, Run
@@ -199,7 +199,21 @@ def _pipeline_conditions(situation: Situation, pipeline: Pipeline, last: LastJob
         succeeded = ConditionStatus.TRUE if last.phase == Phase.COMPLETE else ConditionStatus.FALSE
         said = f"Job {last.name} ended as {last.phase}."
         current.append(condition(conditions.LAST_JOB_SUCCEEDED, succeeded, last.phase.capitalize(), said))
+    if health := _health(situation, pipeline):
+        current.append(condition(conditions.DATA_HEALTHY, *health))
     return transitioned(pipeline.status.conditions or [], current)
+
+
+def _health(situation: Situation, pipeline: Pipeline) -> tuple[ConditionStatus, Reason, str] | None:
+    """Return whether the data is as expected, and why; ``None``: nothing is expected."""
+    answer = health.first_trouble(situation, pipeline)
+    if answer is None:
+        return None
+    if answer.finding:
+        return ConditionStatus.FALSE, answer.finding.reason, answer.finding.message
+    succeeded = pipeline.status.last_successful_time or history.successes(history.recent_jobs(situation, pipeline))
+    reason = Reason.FRESH if succeeded else Reason.NO_SUCCESS_YET
+    return ConditionStatus.TRUE if succeeded else ConditionStatus.UNKNOWN, reason, reason.sentence
 
 
 def faulty_pipeline(pipeline: Pipeline, fault: Fault, now: datetime) -> PipelineStatus:
@@ -225,6 +239,8 @@ def _last_job(job: Job) -> LastJob:
             "exitCode": job.status.exit_code,
             "startTime": job.status.start_time,
             "endTime": job.status.end_time,
+            "rows": job.status.result.rows if job.status.result else None,
+            "warnings": job.status.warning_count,
         }
     )
 
@@ -237,7 +253,8 @@ def pipeline(situation: Situation, described: Pipeline, done: Sequence[Settled])
     numbers = [known.number for known in situation.runs]
     newest = newest_ended_job(situation)
     last = _last_job(newest) if newest else stored.last_job
-    succeeded = last and last.phase == Phase.COMPLETE
+    recent = history.recent_jobs(situation, described)
+    succeeded = [entry.end_time for entry in history.successes(recent) if entry.end_time]
     return PipelineStatus(
         observed_generation=described.generation,
         conditions=_pipeline_conditions(situation, described, last),
@@ -249,24 +266,12 @@ def pipeline(situation: Situation, described: Pipeline, done: Sequence[Settled])
         queued_jobs=sum(1 for job in situation.jobs if not situation.run_of(job)),
         last_run_number=max([*numbers, stored.last_run_number or 0]) or None,
         last_job=last,
-        last_successful_time=last.end_time if last and succeeded else stored.last_successful_time,
+        recent_jobs=recent or None,
+        last_successful_time=max([*succeeded, *filter(None, [stored.last_successful_time])], default=None),
         last_schedule_time=slots.last_time(described, done),
         next_schedule_time=schedule.next_time(situation, described),
         skipped_slots=slots.skipped(described, done) or None,
     )
-
-
-def unreported_run(situation: Situation) -> Run | None:
-    """Return the newest run whose Job has ended and is not yet the status's ``lastJob``; ``None`` when all are."""
-    active = {job.uid for job in situation.jobs}
-    over = [run for run in situation.runs if run.job_uid not in active]
-    newest = max(over, key=lambda run: run.number, default=None)
-    if not situation.pipeline or not newest:
-        return None
-    last = situation.pipeline.status.last_job
-    if last and last.name == newest.job_name and last.start_time == newest.created:
-        return None
-    return newest
 
 
 def newest_ended_job(situation: Situation) -> Job | None:

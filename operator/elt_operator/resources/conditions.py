@@ -28,6 +28,10 @@ LAST_JOB_SUCCEEDED = "LastJobSucceeded"
 """Pipeline: how its last Job ended. Absent before the first one did."""
 
 
+DATA_HEALTHY = "DataHealthy"
+"""Pipeline: whether its data is as its spec.expect says. Absent where that says nothing. It never touches Ready."""
+
+
 class ConditionStatus(StrEnum):
     """A condition's status."""
 

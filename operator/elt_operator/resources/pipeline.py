@@ -24,7 +24,11 @@ from elt_operator.resources.fields import (
 )
 from elt_operator.resources.pod import VOLUMES_BYTES, PodSettings, PullSecrets, Volumes
 from elt_operator.resources.requirements import ResourceRequirements
+from elt_operator.resources.result import MOST_WARNINGS, Rows
 from elt_operator.resources.texts import Moment, Setting, Words
+
+MOST_RECENT_JOBS: Final = 30
+"""How many ended Jobs a Pipeline's status lists."""
 
 PROPERTY_NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
@@ -52,8 +56,19 @@ PROPERTY_RULES = rules(
 
 
 class Expectations(Fields):
-    """What is expected of the data that a Pipeline loads."""
+    """What is expected of the data that a Pipeline loads. The condition DataHealthy says whether it holds."""
 
+    max_age_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
+    """How many seconds ago a Job must have succeeded at most. Not while the schedule is suspended."""
+    after_schedule_seconds: Annotated[int, Field(ge=60, le=604_800)] | None = None
+    """Within how many seconds after each scheduled time a Job must have succeeded. Not while the schedule is
+    suspended."""
+    min_rows: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
+    """How many rows a Job that succeeds must load at least."""
+    max_drop_percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    """By how many percent the rows of a Job may fall below the median of the ten successful Jobs before it."""
+    max_warned_checks: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """How many checks of a Job that succeeds may warn."""
     rows_differ: Literal["Warn", "Ignore"] = "Warn"
     """Warn: a Job has the warning RowsDiffer if the loader loads another number of rows of a stream than the extractor
     reads. Ignore: it does not, for example because a mapper filters rows."""
@@ -246,6 +261,31 @@ class LastJob(Fields):
     """When its run was created."""
     end_time: Moment | None = None
     """When it ended."""
+    rows: Rows | None = None
+    """How many rows it loaded, as its status.result says."""
+    warnings: Annotated[int, Field(ge=0, le=MOST_WARNINGS)] | None = None
+    """How many warnings it has."""
+
+
+class RecentJob(Fields):
+    """A Job that has ended."""
+
+    name: Label
+    """Its name."""
+    phase: Literal["COMPLETE", "ERROR", "STOPPED", "UNKNOWN"]
+    """How it ended."""
+    reason: ShortText
+    """Why, in one word."""
+    start_time: Moment | None = None
+    """When its run was created; absent if it had none."""
+    end_time: Moment | None = None
+    """When it ended."""
+    rows: Rows | None = None
+    """How many rows it loaded, as its status.result said."""
+    warnings: Annotated[int, Field(ge=0, le=MOST_WARNINGS)] | None = None
+    """How many warnings it had."""
+    warned_checks: Count | None = None
+    """How many checks of its data warned."""
 
 
 class PipelineStatus(Fields):
@@ -254,7 +294,7 @@ class PipelineStatus(Fields):
     observed_generation: Generation = -1
     """The metadata.generation that this status describes; -1: not processed yet."""
     conditions: Conditions | None = None
-    """Ready, Reconciling, Stalled, LastJobSucceeded. A failed Job does not affect Ready."""
+    """Ready, Reconciling, Stalled, LastJobSucceeded, DataHealthy. A failed Job does not affect Ready."""
     active_job: ActiveJob | None = None
     """The Job that is running."""
     queued_jobs: Count | None = None
@@ -263,6 +303,8 @@ class PipelineStatus(Fields):
     """The highest number given to a run."""
     last_job: LastJob | None = None
     """The Job that ended last."""
+    recent_jobs: Annotated[list[RecentJob], Field(max_length=MOST_RECENT_JOBS), ATOMIC] | None = None
+    """The Jobs that ended last, the newest first. They stay here when the Jobs themselves are deleted."""
     last_successful_time: Moment | None = None
     """When a Job last ended as COMPLETE."""
     last_schedule_time: Moment | None = None
@@ -273,4 +315,13 @@ class PipelineStatus(Fields):
     """How many scheduled times have passed without a Job, in total; events say which and why."""
 
 
-__all__ = ["ActiveJob", "LastJob", "PipelineName", "PipelineSpec", "PipelineStatus"]
+__all__ = [
+    "MOST_RECENT_JOBS",
+    "ActiveJob",
+    "Expectations",
+    "LastJob",
+    "PipelineName",
+    "PipelineSpec",
+    "PipelineStatus",
+    "RecentJob",
+]

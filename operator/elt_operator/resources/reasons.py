@@ -87,4 +87,10 @@ class Reason(StrEnum):
     REPORTED = "Reported", "The program itself reported a warning (ELT-RESULT)."
     RESULT_IGNORED = "ResultIgnored", "What the program reported (ELT-RESULT) could not be read."
 
+    FRESH = "Fresh", "The data is as spec.expect says."
+    NO_SUCCESS_YET = "NoSuccessYet", "No Job of the Pipeline has succeeded yet."
+    LATE = "Late", "No Job has succeeded in the time that spec.expect allows."
+    FEW_ROWS = "FewRows", "The last successful Job loaded fewer rows than spec.expect.minRows."
+    ROWS_DROPPED = "RowsDropped", "The last successful Job loaded far fewer rows than those before it."
+
     SLOT_SKIPPED = "SlotSkipped", "A scheduled time passed without a Job."

@@ -31,7 +31,7 @@ class Settings(Common):
     """How many Pipelines are looked at side by side."""
 
     pipeline_metrics: bool = False
-    """Whether there is a metric for each Pipeline: when a Job of it last succeeded."""
+    """Whether there are metrics for each Pipeline: when a Job of it last succeeded, rows, warnings, unhealthy data."""
 
     lease_namespace: str = ""
     """Namespace of the Lease by which one of several replicas acts; empty: this one always does."""

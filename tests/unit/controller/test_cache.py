@@ -151,14 +151,14 @@ def remember(cache: Cache, key: PipelineKey, uid: str) -> None:
     cache.last_logs[key] = {uid: PodLog("the end")}
     cache.pipelines_missed[key] = START
     cache.taken_numbers[key] = {7}
-    cache.last_ended[key] = builders.a_job()
+    cache.ended_jobs[key] = {"job-uid": builders.a_job()}
     cache.refusals[uid] = Refusal("exceeded quota", START)
     cache.departed_runs.add(replace(a_run(), key=key))
     cache.departed_pods.add(replace(a_pod(), key=key))
 
 
 def remembered(cache: Cache) -> list[set[Any]]:
-    by_key = (cache.caused_jobs, cache.last_logs, cache.pipelines_missed, cache.taken_numbers, cache.last_ended)
+    by_key = (cache.caused_jobs, cache.last_logs, cache.pipelines_missed, cache.taken_numbers, cache.ended_jobs)
     departed = ({key for key in (KEY, GONE) if store.of(key)} for store in (cache.departed_runs, cache.departed_pods))
     return [*(set(table) for table in by_key), set(cache.refusals), *departed]
 
