@@ -87,8 +87,10 @@ class Lease:
         self._told = self.holds()
         if self._told:
             logger.info("%s holds the Lease now", self._identity)
+        elif self.holder in {"", self._identity}:
+            logger.warning("lost the Lease, because it was not renewed in time; standing by")
         else:
-            logger.warning("lost the Lease, which %s holds now; standing by", self.holder or "nobody")
+            logger.warning("lost the Lease, which %s holds now; standing by", self.holder)
 
     async def _try(self) -> None:
         """Renew it, or take it if it is free."""

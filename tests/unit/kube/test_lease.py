@@ -96,6 +96,20 @@ async def test_a_loss_is_told_though_it_came_while_frozen(world: World, caplog: 
     assert "lost the Lease, which second holds now; standing by" in caplog.text
 
 
+async def test_who_cannot_renew_it_does_not_name_itself_as_the_one_that_holds_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = world.replica("first")
+    await world.tick(first)
+    first._tell()
+    world.server.away = True
+    await world.tick(first, seconds=16)
+
+    first._tell()
+
+    assert "lost the Lease, because it was not renewed in time; standing by" in caplog.text
+
+
 async def test_who_does_not_hold_it_gives_up_nothing(world: World) -> None:
     first, second = world.replica("first"), world.replica("second")
     await world.tick(first, second)
