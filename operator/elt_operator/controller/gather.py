@@ -153,7 +153,7 @@ async def _answered(  # noqa: PLR0911 - one for each kind of question
         case LogOf(pod_name, pod_uid):
             pod = next(pod for pod in situation.pods if pod.uid == pod_uid)
             log = await cluster.log(namespace, pod_name, pod.started)
-            log = replace(log, complete=log.complete and not pod.alive)  # what is at work may still write
+            log = replace(log, complete=log.complete and (pod.ended is not None or not pod.alive))  # or it may go on
             return replace(situation, logs={**situation.logs, pod_uid: log})
         case WarningsAbout(uid):
             warning = await cluster.newest_warning(namespace, uid)

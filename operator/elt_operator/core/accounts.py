@@ -13,40 +13,43 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from elt_operator.core import reports
+from elt_operator.core.reports import LARGEST_COUNT, MOST_WARNINGS, NAME_CHARACTERS, Checks
 from elt_operator.text import clean
 
 LONGEST_LINE: Final = 64 * 1024
 """Of a longer line nothing is read."""
-LONGEST_REPORT: Final = 16 * 1024
-"""How long the JSON of an ELT-RESULT line may be, in bytes."""
 MOST_STREAMS: Final = 1_000
 """Of how many streams rows are told apart; what others have counts as one."""
 OTHER_STREAMS: Final = "(others)"
 UNNAMED_STREAM: Final = "(unnamed)"
 MOST_STAGES: Final = 32
 _MOST_COUNTERS: Final = 4 * MOST_STREAMS
-_MOST_REPORTED: Final = 100
-"""Streams in an ELT-RESULT line."""
-_MOST_WARNINGS: Final = 8
-NAME_CHARACTERS: Final = 128
-_WARNING_CHARACTERS: Final = 300
-LARGEST_COUNT: Final = 2**53 - 1
-_COUNT_DIGITS: Final = 15
+_MOST_BLOCKS: Final = 1_000
+"""Between so many blocks rows are told apart; those that follow belong to the last one."""
+_MOST_REPORTS: Final = 1_000
+"""How many ELT-RESULT lines are read."""
+_COUNT_DIGITS: Final = 16
 _LONGEST_SECONDS: Final = 31_536_000.0
 _TIME_LENGTH: Final = 40
 """How far into a line its JSON may begin: behind the kubelet's time."""
 _DECODER: Final = json.JSONDecoder()
 
+TIME: Final = rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(?:Z|[+-][0-9:]{5}) "
+"""The kubelet's time, before each line."""
 
-class Side(Enum):
+
+class Side(StrEnum):
     """Who counted: the one that reads the source, or the one that writes the destination."""
 
     EXTRACTOR = "extractor"
     LOADER = "loader"
+    BETWEEN = "between"
+    """A mapper, which passes on what others read and load: its rows are not counted once more."""
 
 
 @dataclass(frozen=True)
@@ -59,29 +62,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Checks:
-    """What dbt, or a program, says of its checks."""
-
-    passed: int = 0
-    warned: int = 0
-    failed: int = 0
-    skipped: int = 0
-
-    def __add__(self, other: "Checks") -> "Checks":
-        return Checks(
-            min(self.passed + other.passed, LARGEST_COUNT),
-            min(self.warned + other.warned, LARGEST_COUNT),
-            min(self.failed + other.failed, LARGEST_COUNT),
-            min(self.skipped + other.skipped, LARGEST_COUNT),
-        )
-
-    @property
-    def total(self) -> int:
-        """How many there were."""
-        return self.passed + self.warned + self.failed + self.skipped
-
-
-@dataclass(frozen=True)
 class Account:
     """All that a log tells of the work."""
 
@@ -91,44 +71,50 @@ class Account:
     """Rows by stream, as the loaders count them."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """How long each stream took, as the extractors say."""
-    differing: Sequence[tuple[str, int, int]] = ()
-    """Streams of which one block read and loaded different numbers of rows: both numbers."""
-    stages: Sequence[Stage] = ()
+    differing: Sequence[tuple[str, int, int]] = field(default_factory=list)
+    """Streams of which a block read and loaded different numbers of rows: both numbers; the most different first."""
+    stages: Sequence[Stage] = field(default_factory=list)
     checks: Checks | None = None
     """``None``: nothing was checked."""
     reported: Mapping[str, int] | None = None
     """Rows by stream, as the program reports them (ELT-RESULT); ``None``: it does not."""
-    warnings: Sequence[str] = ()
+    warnings: Sequence[str] = field(default_factory=list)
     """What the program itself warns of (ELT-RESULT)."""
-    ignored: Sequence[str] = ()
+    ignored: Sequence[str] = field(default_factory=list)
     """Why an ELT-RESULT line was ignored."""
 
 
 # The JSON of a metric stands in a line of text as it is, and in a line of JSON with a backslash before each quote.
 _Q: Final = rb'\\?"'
-_REST: Final = (
-    rb"(?:" + _Q + rb", ?" + _Q + rb"value" + _Q + rb": ?([0-9.eE+-]{1,32}), ?" + _Q + rb"tags" + _Q + rb": ?\{" + _Q
-    + rb"(stream|endpoint)" + _Q + rb": ?" + _Q + rb'([^"\\\x00-\x1f\x80-\xff]{1,128})' + _Q
-    + rb"(?:, ?" + _Q + rb"pid" + _Q + rb": ?([0-9]{1,10}))?(, ?" + _Q + rb"context" + _Q + rb")?)?"
+_TAGS: Final = (
+    rb", ?" + _Q + rb"tags" + _Q + rb": ?\{" + _Q
+    + rb"(stream|endpoint)" + _Q + rb": ?" + _Q + rb'([^"\\\x00-\x1f\x7f-\xff]{1,128})' + _Q
+    + rb"(?:, ?" + _Q + rb"pid" + _Q + rb": ?([0-9]{1,10}))?"
 )  # fmt: skip
-_ROWS: Final = b"record_count"
-_TIMERS: Final = {b"sync_duration": Side.EXTRACTOR, b"batch_processing_time": Side.LOADER}
+_ROWS: Final = b'"record_count'
+_TIMERS: Final = {b'"sync_duration': Side.EXTRACTOR, b'"batch_processing_time': Side.LOADER}
 """What only one of the two measures; it tells the processes apart where nothing else does."""
-_METRICS: Final = {name: re.compile(name + _REST) for name in (_ROWS, *_TIMERS)}
+_VALUE: Final = _Q + rb", ?" + _Q + rb"value" + _Q + rb": ?"
+_METRICS: Final = {
+    _ROWS: re.compile(
+        _ROWS + rb"(?:" + _VALUE + rb"([0-9]{1,16})" + _TAGS + rb"(?:(, ?" + _Q + rb"context" + _Q + rb")|\}))?"
+    ),
+    **{name: re.compile(name + rb"(?:" + _VALUE + rb"([0-9.eE+-]{1,32})" + _TAGS + rb"())?") for name in _TIMERS},
+}
 """A metric as the SDK and singer-python write it; where it is another one, or the name no plain ASCII, JSON is read."""
-_UNNAMED: Final = re.compile(rb"metric_name=record_count\s+metric_value=([0-9]{1,16})\b")
+_RECORDS: Final = (b'{"type":"RECORD"', b'{"type": "RECORD"')
+"""How a row begins that a tap writes; what stands in it is data."""
+_UNNAMED: Final = b"metric_name=record_count"
 """What is left of a metric where Meltano writes the structured lines of a plugin as text."""
+_UNNAMED_ROWS: Final = re.compile(_UNNAMED + rb"\s+metric_value=([0-9]{1,16})\b")
 _ESCAPED: Final = re.compile(rb'(?:[^"\\]|\\.)*+')
 
-_SIDES: Final = (
-    (Side.EXTRACTOR, (b'"producer": true', b"producer=True", b'"producer":true')),
-    (Side.LOADER, (b'"consumer": true', b"consumer=True", b'"consumer":true')),
-)
+_PRODUCER: Final = (b'"producer": true', b"producer=True", b'"producer":true')
+_CONSUMER: Final = (b'"consumer": true', b"consumer=True", b'"consumer":true')
+_HEAD: Final = 80
+"""Within how many characters of its JSON Meltano says it."""
 _COLUMN: Final = re.compile(rb"\][^\S\n]{1,2}(?:\x1b\[[0-9;]{0,8}m){0,3}(tap|target)\b")
 """The program whose line Meltano passes on, in a column left of it."""
-_BEFORE: Final = 96
-"""How far before a metric Meltano's name of the program is looked for."""
-_NAMED: Final = b'"name": "'
 
 _DBT: Final = re.compile(
     rb"Done\. PASS=([0-9]{1,9}) WARN=([0-9]{1,9}) ERROR=([0-9]{1,9}) SKIP=([0-9]{1,9})(?: NO-OP=([0-9]{1,9}))?"
@@ -140,10 +126,22 @@ _PLUGIN: Final = re.compile(
 )
 """The plugin whose line Meltano passes on."""
 _BLOCK: Final = b"Block run completed"
+_BEFORE_BLOCK: Final = re.compile(
+    rb"(?:\"event\": ?\"|event='|^(?:" + TIME + rb")?"
+    rb"|\] {1,2}(?:\x1b\[[0-9;]{0,8}m){0,3}meltano {0,20}(?:\x1b\[[0-9;]{0,8}m| ){0,9})\Z"
+)
+"""What stands before it where Meltano itself says so, in each of its formats."""
+_PASSED_ON: Final = (b'"stdio"', b"stdio=")
+"""What Meltano says of a line of somebody else's."""
 _PAIR: Final = re.compile(r"\b(set_number|block_type|success|duration_seconds)=('[^']{0,64}'|[^\s']{1,32})")
 _JOB: Final = re.compile(r"Running job with name '(?:[^:']{0,64}:)?([^:']{1,200})")
 _RUNNING: Final = b"Running job with name"
-_REPORT: Final = b"ELT-RESULT "
+_REPORT: Final = b"ELT-RESULT"
+_BEFORE_REPORT: Final = re.compile(rb"(?:" + TIME + rb")?\s*(?:\xef\xbb\xbf)?\s*")
+_AFTER_REPORT: Final = re.compile(rb"(?=[:\s{]|\Z):?\s*")
+_COLOURS: Final = re.compile(rb"(?:\s|\x1b\[[0-9;]{0,8}m)+\Z")
+_MESSAGES: Final = ("event", "message", "msg")
+"""Where lines of JSON have the line that a program wrote."""
 _DONE: Final = b"Done. PASS="
 _EXIT_CODE: Final = re.compile(r"exit code: (-?[0-9]{1,9})\b")
 
@@ -155,8 +153,7 @@ class Reader:
     _rest: bytes = b""
     _too_long: bool = False
     """Whether the line that has begun is longer than what is read."""
-    _counters: Counter[tuple[int, Side | None, Side, bytes, str]] = field(default_factory=Counter)
-    """By block, side as Meltano says it, side as the metric looks, process and stream."""
+    _counters: Counter["_Counter"] = field(default_factory=Counter)
     _sides: dict[tuple[int, bytes], Side] = field(default_factory=dict)
     """The side of a process, by its block."""
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -169,8 +166,9 @@ class Reader:
     _checks: Checks | None = None
     _reported: dict[str, int] | None = None
     _reported_checks: Checks | None = None
-    _warnings: list[str] = field(default_factory=list)
-    _ignored: list[str] = field(default_factory=list)
+    _reports: int = 0
+    _warnings: dict[str, None] = field(default_factory=dict)
+    _ignored: dict[str, None] = field(default_factory=dict)
 
     def feed(self, chunk: bytes) -> None:
         """Read the next part of the log."""
@@ -199,10 +197,13 @@ class Reader:
     def _read(self, text: bytes) -> None:
         """Read whole lines, block by block."""
         start = 0
-        for end in _positions(text, _BLOCK):
-            self._read_block(text[start:end])
-            self._take_block(*_line(text, end))
-            start = end
+        for position, line, place in _marked(text, _BLOCK):
+            if self._block >= _MOST_BLOCKS:
+                break
+            if _BEFORE_BLOCK.search(line, max(place - 120, 0), place) and not any(mark in line for mark in _PASSED_ON):
+                self._read_block(text[start:position])
+                self._take_block(line)
+                start = position
         self._read_block(text[start:] if start else text)
 
     def _read_block(self, text: bytes) -> None:
@@ -211,55 +212,79 @@ class Reader:
         for name, side in _TIMERS.items():
             self._read_timers(text, name, side)
         marks = {
+            _UNNAMED: self._take_unnamed,
             _FINISHED: self._take_seconds,
             _DONE: self._take_checks,
             _RUNNING: self._take_job,
             _REPORT: self._take_report,
         }
-        found = [(position, take) for mark, take in marks.items() for position in _positions(text, mark)]
-        for position, take in sorted(found, key=lambda one: one[0]):
-            take(*_line(text, position))
+        found = [(*where, take) for mark, take in marks.items() for where in _marked(text, mark)]
+        for _, line, place, take in sorted(found, key=lambda one: one[0]):
+            take(line, place)
 
     # -- Singer --------------------------------------------------------------------------------------------------------
 
     def _read_rows(self, text: bytes) -> None:
-        counted: dict[tuple[Side | None, Side, bytes, bytes], int] = {}
+        counted: dict[tuple[Side | None, bytes, bytes, bytes | None, bool], int] = {}
         sides: dict[bytes, Side | None] = {}
-        for found in _METRICS[_ROWS].finditer(text) if _ROWS in text else ():
-            start, (value, key, stream, process, context) = found.start(), found.groups()
-            if stream is None or not value.isdigit():
-                self._take_rows(*_line(text, start))
+        side: Side | None = None
+        sided = read_as_json = -1  # ends of lines
+        for found, start, brace, end in _metrics(text, _ROWS):
+            value, key, stream, process, context = found.groups()
+            if stream is None:
+                if read_as_json != end:
+                    self._take_rows(text[start:end], found.start() - start)
+                read_as_json = end
                 continue
-            before = text[max(start - _BEFORE, 0) : start]
-            program = before[before.rfind(_NAMED) :] if _NAMED in before and b"\n" not in before else b""
-            if not program or program not in sides:
-                sides[program] = _side_of(_line(text, start)[0])
-            counter = (sides[program], _looks_like(key, context is not None), process or b"", stream)
-            counted[counter] = counted.get(counter, 0) + (int(value) if len(value) <= _COUNT_DIGITS else 0)
-        for (side, looks, process, stream), rows in counted.items():
-            self._count(side, looks, process, stream.decode(), rows)
+            if sided != end:
+                position = found.start()
+                sided, head = end, text[brace : min(position, brace + _HEAD)]
+                if head in sides:
+                    side = sides[head]
+                else:
+                    side = _side_of(text[start:end], found.start() - start)
+                    if _says_who(head):
+                        sides[head] = side  # the same in each line of a plugin
+            if (rows := int(value)) <= LARGEST_COUNT:
+                counter = (side, key, stream, process, context is not None)
+                counted[counter] = counted.get(counter, 0) + rows
+        for (said, key, stream, process, has_context), rows in counted.items():
+            self._count(said, _looks_like(key, has_context), process or b"", _name(stream.decode()), rows)
 
-    def _count(self, side: Side | None, looks: Side, process: bytes, stream: str, rows: int) -> None:
-        key = (self._block, side, looks, process, stream)
+    def _count(self, said: Side | None, looks: Side, process: bytes, stream: str, rows: int) -> None:
+        if said is Side.BETWEEN:
+            return
+        key = _Counter(self._block, said, looks, process, stream)
         if key not in self._counters and len(self._counters) >= _MOST_COUNTERS:
-            key = (*key[:4], OTHER_STREAMS)
+            key = key._replace(stream=OTHER_STREAMS)
         self._counters[key] = min(self._counters[key] + rows, LARGEST_COUNT)
 
     def _take_rows(self, line: bytes, position: int) -> None:
         """Take a metric that is not written as usual."""
         metric = _metric(line, position)
-        if metric and metric.name == _ROWS.decode() and (rows := _rows(metric.value)) is not None:
-            self._count(_side_of(line), metric.looks, metric.process, metric.stream, rows)
-        elif unnamed := _UNNAMED.search(line):
-            self._count(_side_of(line), Side.EXTRACTOR, b"", UNNAMED_STREAM, int(unnamed[1]))
+        if metric and metric.name == "record_count" and (rows := _rows(metric.value)) is not None:
+            self._count(_side_of(line, position), metric.looks, metric.process, metric.stream, rows)
+
+    def _take_unnamed(self, line: bytes, position: int) -> None:
+        if found := _UNNAMED_ROWS.match(line, position):
+            self._count(_side_of(line, position), Side.EXTRACTOR, b"", UNNAMED_STREAM, int(found[1]))
 
     def _read_timers(self, text: bytes, name: bytes, side: Side) -> None:
-        for found in _METRICS[name].finditer(text) if name in text else ():
+        read_as_json = -1
+        for found, start, _, end in _metrics(text, name):
             value, _, stream, process, _ = found.groups()
-            if process:
-                self._sides.setdefault((self._block, process), side)
-            if stream and side is Side.EXTRACTOR and (seconds := _seconds(value)) is not None:
-                self._time(stream.decode(), seconds)
+            if stream is not None:
+                self._take_timer(side, _name(stream.decode()), value, process or b"")
+            elif read_as_json != end:
+                read_as_json = end
+                if metric := _metric(text[start:end], found.start() - start):
+                    self._take_timer(side, metric.stream, metric.value, metric.process)
+
+    def _take_timer(self, side: Side, stream: str, value: Any, process: bytes) -> None:
+        if process:
+            self._sides.setdefault((self._block, process), side)
+        if side is Side.EXTRACTOR and (seconds := _seconds(value)) is not None:
+            self._time(stream, seconds)
 
     def _time(self, stream: str, seconds: float) -> None:
         if stream in self._seconds or len(self._seconds) < MOST_STREAMS:
@@ -268,17 +293,23 @@ class Reader:
     # -- Meltano and dbt -------------------------------------------------------------------------------------------
 
     def _take_job(self, line: bytes, _position: int) -> None:
+        self._end_dbt()
         found = _JOB.search(line.decode(errors="replace"))
         self._job = _name(found[1]) if found else self._job
 
-    def _take_block(self, line: bytes, _position: int) -> None:
+    def _take_block(self, line: bytes) -> None:
         pairs = _PAIR.findall(line.decode(errors="replace"))
         told = _json_object(line) or {name: value.strip("'") for name, value in pairs}
         self._block += 1
-        plugin = self._dbt.name if self._dbt else ""
-        self._dbt = None
-        name = self._job or plugin or f"block {self._block}"
-        self._add(Stage(name, _exit_code(told), _seconds(told.get("duration_seconds"))))
+        dbt, self._dbt = self._dbt or Stage("", None, None), None
+        exit_code, seconds = _exit_code(told), _seconds(told.get("duration_seconds"))
+        self._add(
+            Stage(
+                self._job or dbt.name or f"block {self._block}",
+                dbt.exit_code if exit_code is None else exit_code,
+                dbt.seconds if seconds is None else seconds,
+            )
+        )
         self._job = ""
 
     def _take_seconds(self, line: bytes, position: int) -> None:
@@ -292,11 +323,20 @@ class Reader:
         passed, warned, failed, skipped, not_run = (int(number or 0) for number in found.groups())
         now = Checks(passed, warned, failed, skipped + not_run)
         self._checks = now if self._checks is None else self._checks + now
-        self._add(self._dbt)
+        self._end_dbt()
+        self._job = ""
         plugin = _PLUGIN.search(line)
-        name = (plugin[1] or plugin[2]).decode() if plugin else "dbt"
-        self._dbt = Stage(name, 1 if failed else 0, self._dbt_seconds)
+        stage = Stage("dbt", 1 if failed else 0, self._dbt_seconds)
         self._dbt_seconds = None
+        if plugin:
+            self._dbt = replace(stage, name=(plugin[1] or plugin[2]).decode())
+        else:
+            self._add(stage)
+
+    def _end_dbt(self) -> None:
+        """Take what dbt said of itself for all that is said of it: no block of Meltano's has ended with it."""
+        self._add(self._dbt)
+        self._dbt = None
 
     def _add(self, stage: Stage | None) -> None:
         if stage and len(self._stages) < MOST_STAGES:
@@ -305,48 +345,65 @@ class Reader:
     # -- Any program -----------------------------------------------------------------------------------------------
 
     def _take_report(self, line: bytes, position: int) -> None:
-        text = line[position + len(_REPORT) :].strip()
-        try:
-            self._report(_read_report(text))
-        except _IgnoredError as error:
-            if len(self._ignored) < _MOST_WARNINGS:
-                self._ignored.append(str(error))
+        if self._reports == _MOST_REPORTS:
+            self._ignore(f"there are more than {_MOST_REPORTS:,} of them; print one at the end")
+        elif (text := _report_in(line, position)) is not None:
+            self._reports += 1
+            try:
+                self._report(reports.read(text))
+            except reports.IgnoredError as error:
+                self._ignore(str(error))
 
-    def _report(self, told: "_Report") -> None:
-        if told.rows is not None:
-            self._reported = {**(self._reported or {}), **told.rows}
-            if len(self._reported) > MOST_STREAMS:
-                self._reported = dict(list(self._reported.items())[:MOST_STREAMS])
+    def _ignore(self, why: str) -> None:
+        if len(self._ignored) < MOST_WARNINGS:
+            self._ignored[why] = None
+
+    def _report(self, told: reports.Report) -> None:
+        if told.rows is not None and self._reported is None:
+            self._reported = {}
+        for stream, rows in (told.rows or {}).items():
+            if self._reported is not None and (stream in self._reported or len(self._reported) < MOST_STREAMS):
+                self._reported[stream] = rows
         if told.checks is not None:
             self._reported_checks = told.checks
-        self._warnings = [*self._warnings, *(one for one in told.warnings if one not in self._warnings)][
-            :_MOST_WARNINGS
-        ]
+        for warning in told.warnings:
+            if len(self._warnings) < MOST_WARNINGS:
+                self._warnings[warning] = None
 
     # -- All of it -------------------------------------------------------------------------------------------------
 
     def _account(self) -> Account:
         counted: dict[Side, dict[tuple[int, str], int]] = {Side.EXTRACTOR: {}, Side.LOADER: {}}
-        for (block, said, looks, process, stream), rows in self._counters.items():
-            side = said or self._sides.get((block, process), looks)
-            of_side = counted[side]
-            of_side[block, stream] = min(of_side.get((block, stream), 0) + rows, LARGEST_COUNT)
-        read, loaded = counted[Side.EXTRACTOR], counted[Side.LOADER]
-        differing = [(key[1], rows, loaded[key]) for key, rows in read.items() if key in loaded and loaded[key] != rows]
+        for counter, rows in self._counters.items():
+            side = counter.said or self._sides.get((counter.block, counter.process), counter.looks)
+            of_side, key = counted[side], (counter.block, counter.stream)
+            of_side[key] = min(of_side.get(key, 0) + rows, LARGEST_COUNT)
         checks = self._checks
         if self._reported_checks is not None:
             checks = self._reported_checks if checks is None else checks + self._reported_checks
         return Account(
-            _by_stream(read),
-            _by_stream(loaded),
+            _by_stream(counted[Side.EXTRACTOR]),
+            _by_stream(counted[Side.LOADER]),
             dict(self._seconds),
-            differing,
+            _differing(counted[Side.EXTRACTOR], counted[Side.LOADER]),
             self._stages,
             checks,
             self._reported,
-            self._warnings,
-            self._ignored,
+            list(self._warnings),
+            list(self._ignored),
         )
+
+
+class _Counter(NamedTuple):
+    """What is counted by itself."""
+
+    block: int
+    said: Side | None
+    """As Meltano says; ``None``: it does not."""
+    looks: Side
+    """As the metric looks."""
+    process: bytes
+    stream: str
 
 
 class _Metric(NamedTuple):
@@ -360,20 +417,52 @@ class _Metric(NamedTuple):
     looks: Side
 
 
-def _line(text: bytes, position: int) -> tuple[bytes, int]:
-    """Return the line around ``position``, and the position in it; of a line that is too long nothing."""
-    start, end = text.rfind(b"\n", 0, position) + 1, text.find(b"\n", position)
-    end = len(text) if end < 0 else end
-    return (text[start:end], position - start) if end - start <= LONGEST_LINE else (b"", 0)
+def _bounds(text: bytes, position: int) -> tuple[int, int]:
+    """Return where the line around ``position`` begins and ends."""
+    end = text.find(b"\n", position)
+    return text.rfind(b"\n", 0, position) + 1, len(text) if end < 0 else end
 
 
-def _positions(text: bytes, mark: bytes) -> Iterator[int]:
-    """Yield where ``mark`` stands, once for each line."""
+def _metrics(text: bytes, name: bytes) -> Iterator[tuple[re.Match[bytes], int, int, int]]:
+    """Yield where a metric of this name stands, and its line's beginning, first brace and end; not of all lines."""
+    pattern = _METRICS[name]
+    start = brace = end = -1
+    position = text.find(name)
+    while position >= 0:
+        if position >= end:
+            start, end = _bounds(text, position)
+            brace = text.find(b"{", start, position)
+            brace = start if brace < 0 else brace
+        if end - start > LONGEST_LINE or text.startswith(_RECORDS, brace):
+            position = text.find(name, end)
+            continue
+        if found := pattern.match(text, position):
+            yield found, start, brace, end
+        position = text.find(name, position + 1)
+
+
+def _report_in(line: bytes, position: int) -> bytes | None:
+    """Return what follows ELT-RESULT, where that begins the line or what a line of JSON says; ``None``: it does not."""
+    if _BEFORE_REPORT.fullmatch(line, 0, position):
+        said = line[position:]
+    else:
+        told = _json_object(line) or {}
+        message = next((told[name] for name in _MESSAGES if isinstance(told.get(name), str)), "")
+        said = message.encode(errors="replace")
+        if not said.startswith(_REPORT):
+            return None
+    after = _AFTER_REPORT.match(said, len(_REPORT))
+    return _COLOURS.sub(b"", said[after.end() :]) if after else None
+
+
+def _marked(text: bytes, mark: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Yield where ``mark`` stands, its line, and where in it: once for each line; not of lines that are too long."""
     position = text.find(mark)
     while position >= 0:
-        yield position
-        end = text.find(b"\n", position)
-        position = text.find(mark, end) if end >= 0 else -1
+        start, end = _bounds(text, position)
+        if end - start <= LONGEST_LINE:
+            yield position, text[start:end], position - start
+        position = text.find(mark, end)
 
 
 def _metric(line: bytes, position: int) -> _Metric | None:
@@ -383,11 +472,11 @@ def _metric(line: bytes, position: int) -> _Metric | None:
     name = told.get("metric") if told else None
     if not isinstance(tags, dict) or not isinstance(name, str):
         return None
-    key = "stream" if tags.get("stream") else "endpoint"
-    stream, pid = _name(tags.get(key)), tags.get("pid")
+    key = next((key for key in ("stream", "endpoint", "table") if tags.get(key)), "")
+    stream, pid = _name(tags.get(key)) or UNNAMED_STREAM, tags.get("pid")
     process = str(pid).encode()[:10] if isinstance(pid, int) else b""
     looks = _looks_like(key.encode(), "context" in tags)
-    return _Metric(name, told.get("value"), stream, process, looks) if stream and told else None
+    return _Metric(name, told.get("value"), stream, process, looks) if told else None
 
 
 def _looks_like(key: bytes, has_context: bool) -> Side:
@@ -427,18 +516,28 @@ def _json_object(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _side_of(line: bytes) -> Side | None:
-    """Return who counted, as Meltano says in its own part of the line; ``None``: it does not."""
+def _side_of(line: bytes, position: int) -> Side | None:
+    """Return who counted what stands at ``position``, as Meltano's own part of the line says; ``None``: it does not."""
+    before = line[:position]
     if b"producer" in line:
-        return next((side for side, marks in _SIDES if any(mark in line for mark in marks)), None)
-    column = _COLUMN.search(line) if b"]" in line else None
+        brace = max(before.find(b"{"), 0)
+        head = before[brace : brace + _HEAD]
+        said = head if _says_who(head) else line
+        reads, loads = any(mark in said for mark in _PRODUCER), any(mark in said for mark in _CONSUMER)
+        return (Side.BETWEEN if loads else Side.EXTRACTOR) if reads else (Side.LOADER if loads else None)
+    column = _COLUMN.search(before) if b"]" in before else None
     return (Side.EXTRACTOR if column[1] == b"tap" else Side.LOADER) if column else None
+
+
+def _says_who(head: bytes) -> bool:
+    """Return whether Meltano says at the beginning of a line who counted, before it says what."""
+    return b"producer" in head and b"consumer" in head
 
 
 def _rows(value: Any) -> int | None:
     """Return a number of rows; ``None`` for what is none."""
     if isinstance(value, str):
-        return int(value) if value.isdigit() and len(value) <= _COUNT_DIGITS else None
+        value = int(value) if value.isascii() and value.isdigit() and len(value) <= _COUNT_DIGITS else None
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value <= LARGEST_COUNT else None
@@ -480,73 +579,17 @@ def _by_stream(counted: Mapping[tuple[int, str], int]) -> dict[str, int]:
     return found
 
 
-# -- ELT-RESULT --------------------------------------------------------------------------------------------------------
+def _differing(
+    read: Mapping[tuple[int, str], int], loaded: Mapping[tuple[int, str], int]
+) -> list[tuple[str, int, int]]:
+    """Return what was not loaded as it was read, block by block.
 
-
-class _IgnoredError(Exception):
-    """A line does not say what it has to, and how: its words are the message."""
-
-
-@dataclass(frozen=True)
-class _Report:
-    """What a line says."""
-
-    rows: Mapping[str, int] | None = None
-    checks: Checks | None = None
-    warnings: Sequence[str] = ()
-
-
-def _read_report(text: bytes) -> _Report:
-    """Return what the JSON after ELT-RESULT says; raises ``_IgnoredError``."""
-    if len(text) > LONGEST_REPORT:
-        raise _IgnoredError(f"it has {len(text):,} bytes; at most {LONGEST_REPORT:,} are allowed")
-    told = _json(text)
-    if not isinstance(told, dict):
-        raise _IgnoredError("what follows ELT-RESULT is not a JSON object")
-    unknown = sorted(set(told) - {"rows", "checks", "warnings"})
-    if unknown:
-        raise _IgnoredError(f"{_shown(unknown[0])} is not a known key; use rows, checks or warnings")
-    return _Report(
-        _reported_rows(told.get("rows")), _reported_checks(told.get("checks")), _reported_warnings(told.get("warnings"))
-    )
-
-
-def _reported_rows(rows: Any) -> dict[str, int] | None:
-    if rows is None:
-        return None
-    if not isinstance(rows, dict):
-        raise _IgnoredError('rows is not an object; write it as {"orders": 12}')
-    if len(rows) > _MOST_REPORTED:
-        raise _IgnoredError(f"rows has {len(rows):,} streams; at most {_MOST_REPORTED} are allowed")
-    for name, count in rows.items():
-        if not 0 < len(name) <= NAME_CHARACTERS or not name.isprintable():
-            raise _IgnoredError(f"a stream is named {_shown(name)}; use 1 to {NAME_CHARACTERS} printable characters")
-        if _rows(count) is None or isinstance(count, str):
-            raise _IgnoredError(f"rows.{_shown(name)} is not an integer from 0 to 2^53-1")
-    return rows
-
-
-def _reported_checks(checks: Any) -> Checks | None:
-    if checks is None:
-        return None
-    known = {"passed", "warned", "failed", "skipped"}
-    if not isinstance(checks, dict) or set(checks) - known:
-        raise _IgnoredError("checks is not an object of passed, warned, failed and skipped")
-    wrong = [name for name, count in checks.items() if _rows(count) is None or isinstance(count, str)]
-    if wrong:
-        raise _IgnoredError(f"checks.{wrong[0]} is not an integer from 0 to 2^53-1")
-    return Checks(**checks)
-
-
-def _reported_warnings(warnings: Any) -> list[str]:
-    if warnings is None:
-        return []
-    if not isinstance(warnings, list) or not all(isinstance(one, str) for one in warnings):
-        raise _IgnoredError("warnings is not a list of texts")
-    texts = (" ".join(clean(one).split())[:_WARNING_CHARACTERS] for one in warnings[:_MOST_WARNINGS])
-    return [text for text in texts if text]
-
-
-def _shown(name: Any) -> str:
-    """Return a foreign name for a message: short, and quoted."""
-    return ascii(str(name)[:40])
+    Blocks that run side by side end in each other's midst, so a stream counts only if all blocks together differ, too.
+    """
+    all_read, all_loaded = _by_stream(read), _by_stream(loaded)
+    found = [
+        (key[1], rows, loaded[key])
+        for key, rows in read.items()
+        if key in loaded and loaded[key] != rows and all_read[key[1]] != all_loaded[key[1]]
+    ]
+    return sorted(found, key=lambda one: (-abs(one[1] - one[2]), one))

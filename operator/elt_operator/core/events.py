@@ -57,10 +57,8 @@ def _about_data(before: Condition | None, now: Condition | None) -> list[Event]:
     if now.status == unhealthy:
         return [Event("Warning", now.reason, now.message)]
     if before and before.status == unhealthy:
-        since = time_text(before.last_transition_time)
-        return [
-            Event("Normal", now.reason, f"The data is as expected again. It was not since {since} ({before.reason}).")
-        ]
+        since = f"The data had been unhealthy since {time_text(before.last_transition_time)} ({before.reason})."
+        return [Event("Normal", now.reason, f"{now.message} {since}")]
     return []
 
 

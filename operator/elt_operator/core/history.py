@@ -1,19 +1,41 @@
 """The history: the Jobs that ended last, as the Pipeline's status keeps them when the Jobs themselves are gone."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from elt_operator.core.model import Job, Pipeline, Run
 from elt_operator.core.situation import Situation
 from elt_operator.resources.pipeline import MOST_RECENT_JOBS, RecentJob
 
+COMPARED: Final = 10
+"""With how many successes before it a Job is compared."""
+_OF_LAST: Final = ("name", "phase", "startTime", "endTime", "rows", "warnings")
+
 
 def recent_jobs(situation: Situation, pipeline: Pipeline) -> list[RecentJob]:
-    """Return the Jobs that ended last, the newest first: those on record, and those that were read since."""
-    stored = pipeline.status.recent_jobs or []
-    on_record = {(entry.name, entry.end_time) for entry in stored}
+    """Return the Jobs that ended last, the newest first: those on record, and those that were read since.
+
+    The last success stays among them however many failed since, and so do those that it is compared with.
+    """
+    stored = on_record(pipeline)
+    known = {(entry.name, entry.end_time) for entry in stored}
     ended = [_entry(job) for job in situation.former_jobs.values() if job.ended and job.status.end_time]
-    new = [entry for entry in ended if (entry.name, entry.end_time) not in on_record]
-    return sorted([*stored, *new], key=_end, reverse=True)[:MOST_RECENT_JOBS]
+    new = [entry for entry in ended if (entry.name, entry.end_time) not in known]
+    entries = sorted([*stored, *new], key=_end, reverse=True)
+    kept = {id(entry) for entry in successes(entries)[: 1 + COMPARED]}
+    for entry in entries:
+        if len(kept) < MOST_RECENT_JOBS:
+            kept.add(id(entry))
+    return [entry for entry in entries if id(entry) in kept]
+
+
+def on_record(pipeline: Pipeline) -> Sequence[RecentJob]:
+    """Return the Jobs of which the status tells; one that an earlier version wrote tells of the last one only."""
+    last = pipeline.status.last_job
+    if pipeline.status.recent_jobs is not None or last is None or last.end_time is None:
+        return pipeline.status.recent_jobs or []
+    told = {name: value for name, value in last.as_json().items() if name in _OF_LAST}
+    return [RecentJob.model_validate({"reason": last.phase.capitalize(), **told})]
 
 
 def _end(entry: RecentJob) -> tuple[float, str]:
@@ -33,6 +55,7 @@ def _entry(job: Job) -> RecentJob:
             "rows": result.rows if result else None,
             "warnings": job.status.warning_count,
             "warnedChecks": min(checks.warned, 2**31 - 1) or None if checks else None,
+            "atLeast": True if result and result.rows is not None and not result.complete else None,
         }
     )
 
@@ -42,11 +65,15 @@ def unreported_runs(situation: Situation) -> list[Run]:
     pipeline = situation.pipeline
     if not pipeline:
         return []
-    told = [entry.start_time for entry in pipeline.status.recent_jobs or [] if entry.start_time]
-    last = pipeline.status.last_job
-    since = max(told, default=last.start_time if last else None)
+    told = on_record(pipeline)
+    names = {entry.name for entry in told}
+    since = max((entry.start_time for entry in told if entry.start_time), default=None)
     active = {job.uid for job in situation.jobs}
-    over = [run for run in situation.runs if run.job_uid not in active and (since is None or run.created > since)]
+    over = [
+        run
+        for run in situation.runs
+        if run.job_uid not in active and (since is None or (run.created >= since and run.job_name not in names))
+    ]
     return sorted(over, key=lambda run: run.number, reverse=True)[:MOST_RECENT_JOBS]
 
 

@@ -237,7 +237,7 @@ def _timetable(situation: Situation, pipeline: Pipeline, found: CronJob | None) 
     wanted = readable(pipeline)
     if wanted is None:  # the schedule of before waits until what is written now can be read
         return replace(found.timetable, suspend=True, in_force=_suspended(found.timetable.in_force)) if found else None
-    in_force = f"{wanted.fields} {wanted.zone.key}"
+    in_force = _in_words(wanted)
     in_force = _suspended(in_force) if spec.suspend else in_force
     return Timetable(
         schedule=wanted.expression,
@@ -248,6 +248,16 @@ def _timetable(situation: Situation, pipeline: Pipeline, found: CronJob | None) 
         in_force=in_force,
         since=_since(ours(situation), pipeline, in_force, spec.starting_deadline_seconds, situation.now),
     )
+
+
+def in_force_since(situation: Situation, wanted: cron.Cron) -> datetime | None:
+    """Return since when the schedule ``wanted`` is in force; ``None``: it is not yet, or nobody knows."""
+    found = ours(situation)
+    return found.timetable.since if found and found.timetable.in_force == _in_words(wanted) else None
+
+
+def _in_words(wanted: cron.Cron) -> str:
+    return f"{wanted.fields} {wanted.zone.key}"
 
 
 def _suspended(in_force: str) -> str:

@@ -209,8 +209,9 @@ def _health(situation: Situation, pipeline: Pipeline) -> tuple[ConditionStatus, 
     answer = health.first_trouble(situation, pipeline)
     if answer is None:
         return None
-    if answer.finding:
-        return ConditionStatus.FALSE, answer.finding.reason, answer.finding.message
+    if found := answer.finding:
+        known = found.reason is not Reason.SUSPENDED
+        return ConditionStatus.FALSE if known else ConditionStatus.UNKNOWN, found.reason, found.message
     succeeded = pipeline.status.last_successful_time or history.successes(history.recent_jobs(situation, pipeline))
     reason = Reason.FRESH if succeeded else Reason.NO_SUCCESS_YET
     return ConditionStatus.TRUE if succeeded else ConditionStatus.UNKNOWN, reason, reason.sentence

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from elt_operator.core.accounts import Account, Reader
+from elt_operator.core.accounts import TIME, Account, Reader
 from elt_operator.text import CHARACTERS
 
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -18,8 +18,7 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 _ONE_FILE: Final = 9 * 1024 * 1024
 _QUIET_START: Final = timedelta(seconds=3)
 """How long after its start a process may write its first line, if nothing else says that it is the first."""
-_TIME: Final = re.compile(rb"(?m)^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(?:Z|[+-][0-9:]{5}) ")
-"""The kubelet's time, before each line."""
+_TIME: Final = re.compile(rb"(?m)^" + TIME)
 _KEPT: Final = 2 * CHARACTERS
 """How many bytes of the end are kept, with the kubelet's times."""
 _BEGINNING: Final = 4 * 1024

@@ -59,16 +59,16 @@ class Expectations(Fields):
     """What is expected of the data that a Pipeline loads. The condition DataHealthy says whether it holds."""
 
     max_age_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = None
-    """How many seconds ago a Job must have succeeded at most. Not while the schedule is suspended."""
+    """Maximum age in seconds of the last success. Not checked while the schedule is suspended."""
     after_schedule_seconds: Annotated[int, Field(ge=60, le=604_800)] | None = None
-    """Within how many seconds after each scheduled time a Job must have succeeded. Not while the schedule is
+    """A Job must succeed within this many seconds of each scheduled time. Not checked while the schedule is
     suspended."""
     min_rows: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
-    """How many rows a Job that succeeds must load at least."""
-    max_drop_percent: Annotated[int, Field(ge=1, le=100)] | None = None
-    """By how many percent the rows of a Job may fall below the median of the ten successful Jobs before it."""
+    """Minimum number of rows that a successful Job must load."""
+    max_drop_percent: Annotated[int, Field(ge=1, le=99)] | None = None
+    """Maximum drop of a successful Job's rows, in percent, below the median of the ten successful Jobs before it."""
     max_warned_checks: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    """How many checks of a Job that succeeds may warn."""
+    """Maximum number of checks of a successful Job that may warn."""
     rows_differ: Literal["Warn", "Ignore"] = "Warn"
     """Warn: a Job has the warning RowsDiffer if the loader loads another number of rows of a stream than the extractor
     reads. Ignore: it does not, for example because a mapper filters rows."""
@@ -140,6 +140,11 @@ class PipelineSpec(
             " || self.sidecars.all(one, !self.initContainers.exists(other, other.name == one.name))",
             "an init container and a sidecar must not have the same name",
             field=".sidecars",
+        ),
+        rule(
+            "!has(self.expect) || !has(self.expect.afterScheduleSeconds) || has(self.schedule)",
+            "`afterScheduleSeconds` needs a `schedule`; set one, or use `maxAgeSeconds`",
+            field=".expect.afterScheduleSeconds",
         ),
         *(
             texts.at_most(
@@ -286,6 +291,8 @@ class RecentJob(Fields):
     """How many warnings it had."""
     warned_checks: Count | None = None
     """How many checks of its data warned."""
+    at_least: bool | None = None
+    """True if it may have loaded more rows, because its log could not be read as a whole."""
 
 
 class PipelineStatus(Fields):
@@ -304,7 +311,8 @@ class PipelineStatus(Fields):
     last_job: LastJob | None = None
     """The Job that ended last."""
     recent_jobs: Annotated[list[RecentJob], Field(max_length=MOST_RECENT_JOBS), ATOMIC] | None = None
-    """The Jobs that ended last, the newest first. They stay here when the Jobs themselves are deleted."""
+    """The Jobs that ended last, the newest first; always among them are the last 11 that succeeded. They stay here when
+    the Jobs themselves are deleted."""
     last_successful_time: Moment | None = None
     """When a Job last ended as COMPLETE."""
     last_schedule_time: Moment | None = None

@@ -87,7 +87,7 @@ class Reason(StrEnum):
     REPORTED = "Reported", "The program itself reported a warning (ELT-RESULT)."
     RESULT_IGNORED = "ResultIgnored", "What the program reported (ELT-RESULT) could not be read."
 
-    FRESH = "Fresh", "The data is as spec.expect says."
+    FRESH = "Fresh", "The data meets spec.expect."
     NO_SUCCESS_YET = "NoSuccessYet", "No Job of the Pipeline has succeeded yet."
     LATE = "Late", "No Job has succeeded in the time that spec.expect allows."
     FEW_ROWS = "FewRows", "The last successful Job loaded fewer rows than spec.expect.minRows."

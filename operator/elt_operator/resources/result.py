@@ -78,9 +78,9 @@ class JobWarning(Fields):
     """Something that somebody may want to look at, although the Job completed."""
 
     reason: ShortText
-    """Why, in one word; docs/results.md lists them."""
+    """Why, in one word: Retried, ChecksWarned, RowsDiffer, Reported or ResultIgnored."""
     message: Annotated[str, Field(max_length=WARNING_CHARACTERS)]
-    """The same for people."""
+    """A message for people."""
 
 
 Warnings = Annotated[list[JobWarning], Field(max_length=MOST_WARNINGS), ATOMIC]
