@@ -34,12 +34,12 @@ $(VENV)/.installed: requirements/dev.lock pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: setup ## Renew the locked versions: requirements/*.lock from pyproject.toml, and the demo image's
+lock: setup ## Renew the locked versions: requirements/*.lock from pyproject.toml, and those of the images
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --extra operator --output-file requirements/runtime.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --extra operator --group dev --output-file requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
 	echo hatchling | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate --constraint requirements/dev.lock --output-file requirements/build.lock -
-	cd images/elt-demo && ../../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock requirements.in
+	for image in elt-demo elt-tools; do (cd images/$$image && ../../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock requirements.in); done
 
 .PHONY: fmt
 fmt: setup ## Format the code

@@ -107,6 +107,7 @@ IMAGES: Mapping[str, Image] = {
         Image.of_folder("elt-test", "elt-test"),
         Image.of_folder("elt-postgres", "postgres"),
         Image.of_folder("elt-demo", "elt-demo"),
+        Image.of_folder("elt-tools", "elt-tools"),
     )
 }
 

@@ -431,6 +431,12 @@ REFUSED: dict[str, tuple[Manifest, str, str]] = {
         for path in ("/..", "/../a", "/a/..", "/a/../b")
     },
     "NUL in the working directory": (pipeline(workingDir=f"/{NUL}"), "spec.workingDir", "character NUL"),
+    # what is expected of the data
+    "late after a schedule that there is not": (
+        pipeline(expect={"afterScheduleSeconds": 600}),
+        "spec.expect.afterScheduleSeconds",
+        "`afterScheduleSeconds` needs a `schedule`; set one, or use `maxAgeSeconds`",
+    ),
     # further containers
     **{
         f"{kind} with the name of the run's own": (

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from e2e.endings import CLAIM, FAILS_ONCE, ON_CLAIM
-from e2e.world import Namespace, kubectl
+from e2e.world import IMAGE, Namespace, kubectl
 
 METRIC = """
 import json
@@ -48,11 +48,12 @@ def test_a_program_reports_what_it_did(namespace: Namespace) -> None:
         "streams": [{"name": "orders", "rows": 12}, {"name": "users", "rows": 3}],
         "checks": {"passed": 4, "warned": 1, "failed": 0, "skipped": 0},
     }
-    warnings = [(one["reason"], one["message"]) for one in job["status"]["warnings"]]
-    assert warnings == [
-        ("ChecksWarned", "1 of 5 checks warned. See the log."),
+    *others, ignored = [(one["reason"], one["message"]) for one in job["status"]["warnings"]]
+    assert ignored[0] == "ResultIgnored"
+    assert 'An ELT-RESULT line was ignored: "[1]" is not a JSON object; print ELT-RESULT, a space and' in ignored[1]
+    assert others == [
+        ("ChecksWarned", "1 of 5 checks warned. The log says which."),
         ("Reported", "source is old"),
-        ("ResultIgnored", "An ELT-RESULT line was ignored: what follows ELT-RESULT is not a JSON object."),
     ]
     assert (shown(namespace)["ROWS"], shown(namespace)["WARN"]) == ("15", "3")
 
@@ -77,6 +78,16 @@ def test_a_thousand_parents_are_added_up_and_rows_that_were_lost_are_told(namesp
     assert "(orders: 1,000 read, 999 loaded)" in warning["message"]
 
 
+def test_beside_a_sidecar_that_goes_on_the_log_is_known_to_be_whole(namespace: Namespace) -> None:
+    sidecar = {"name": "proxy", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["sleep", "300"]}
+    namespace.pipeline(script=a_script("metric('tap', 'orders', 5)\nmetric('target', 'orders', 3)"), sidecars=[sidecar])
+
+    job = namespace.run()
+
+    assert result(job)["complete"]
+    assert [one["reason"] for one in job["status"]["warnings"]] == ["RowsDiffer"]
+
+
 def test_a_pipeline_may_say_that_rows_differ_on_purpose(namespace: Namespace) -> None:
     namespace.pipeline(
         script=a_script("metric('tap', 'orders', 2)\nmetric('target', 'orders', 1)"), expect={"rowsDiffer": "Ignore"}
@@ -99,8 +110,13 @@ def test_a_retry_that_helped_is_told(namespace: Namespace) -> None:
 def test_of_twenty_megabytes_of_log_the_rows_at_the_end_count_and_nobody_says_that_it_is_complete(
     namespace: Namespace,
 ) -> None:
+    """The kubelet looks every ten seconds whether a log is too large, and then begins another one."""
     namespace.pipeline(
-        script=a_script("for _ in range(20):\n    print(('x' * 1023 + '\\n') * 1024, end='')\nmetric('target', 't', 7)")
+        script=a_script(
+            "import time\nmetric('target', 't', 5)\n"
+            "for _ in range(20):\n    print(('x' * 1023 + '\\n') * 1024, end='', flush=True)\n"
+            "time.sleep(12)\nmetric('target', 't', 7)"
+        )
     )
 
     job = namespace.run(timeout=120)
@@ -135,6 +151,11 @@ def data_healthy(pipeline: Any) -> tuple[str, str] | None:
     return (found[0]["status"], found[0]["reason"]) if found else None
 
 
+def pipeline_events(namespace: Namespace) -> list[tuple[str, str]]:
+    """Return type and reason of what was told about the Pipeline."""
+    return [(event["type"], event["reason"]) for event in namespace.events("weather", "Pipeline")]
+
+
 def report(rows: int) -> str:
     """Return a script that loads so many rows."""
     return f"""echo 'ELT-RESULT {{"rows": {{"orders": {rows}}}}}'"""
@@ -144,13 +165,13 @@ def test_too_few_rows_are_told_until_there_are_enough_and_no_job_fails(namespace
     namespace.pipeline(script=report(3), expect={"minRows": 5})
     assert namespace.run()["status"]["phase"] == "COMPLETE"
     namespace.wait("weather", lambda body: data_healthy(body) == ("False", "FewRows"), plural="eltpipelines")
-    namespace.wait_for_event("weather", "Pipeline", "FewRows")
+    namespace.until(lambda: ("Warning", "FewRows") in pipeline_events(namespace))
 
     namespace.pipeline(script=report(5), expect={"minRows": 5})
     namespace.run("job-2")
 
     pipeline = namespace.wait("weather", lambda body: data_healthy(body) == ("True", "Fresh"), plural="eltpipelines")
-    namespace.wait_for_event("weather", "Pipeline", "Fresh")
+    namespace.until(lambda: ("Normal", "Fresh") in pipeline_events(namespace))
     recent = [(entry["name"], entry["phase"], entry["rows"]) for entry in pipeline["status"]["recentJobs"]]
     assert recent == [("job-2", "COMPLETE", 5), ("job-1", "COMPLETE", 3)]
     assert {one["type"]: one["status"] for one in pipeline["status"]["conditions"]}["Ready"] == "True"

@@ -241,8 +241,13 @@ def ended_as(end: float, *, rows: int, warned: int = 0) -> JobStatus:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
-@pytest.mark.parametrize("cron", ["30 2 * * *", "15 * * * *"], ids=["daily", "hourly"])
+@pytest.mark.parametrize(
+    ("cron", "zone"),
+    [
+        *(("30 2 * * *", zone) for zone in ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")),
+        *(("15 * * * *", zone) for zone in ("Europe/Berlin", "Australia/Lord_Howe")),
+    ],
+)
 def test_a_year_with_both_changes_of_the_clocks_raises_no_false_alarm(zone: str, cron: str) -> None:
     pipeline = a_pipeline(schedule=cron, timeZone=zone, expect={"afterScheduleSeconds": 900})
     wanted = schedule.readable(pipeline)
@@ -253,8 +258,8 @@ def test_a_year_with_both_changes_of_the_clocks_raises_no_false_alarm(zone: str,
     recent: list[RecentJob] = []
     for time in wanted.between(START, START + timedelta(days=366)):
         just_before = time + timedelta(seconds=899)
-        recent = [entry_at(time, 600), *recent][:30]
-        for now in (time, time + timedelta(seconds=300), just_before):
+        recent = [entry_at(time, 600), *recent][:2]
+        for now in (time, just_before):
             known = [entry for entry in recent if entry.end_time and entry.end_time <= now]
             status = PipelineStatus(recent_jobs=known or None)
             there = replace(situation, now=now, pipeline=replace(pipeline, status=status))

@@ -178,7 +178,7 @@ def test_the_base_is_another_when_there_is_more_in_it(monkeypatch: pytest.Monkey
 COPIES = re.compile(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", re.MULTILINE)
 
 
-LOCKS = [*sorted((ROOT / "requirements").glob("*.lock")), ROOT / "images" / "elt-demo" / "requirements.lock"]
+LOCKS = sorted([*(ROOT / "requirements").glob("*.lock"), *(ROOT / "images").glob("*/requirements.lock")])
 
 
 def pip_commands(dockerfile: str) -> list[str]:

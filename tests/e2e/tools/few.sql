@@ -1,0 +1,1 @@
+{{ config(severity='warn') }} select * from {{ ref('numbers') }} where id > 3

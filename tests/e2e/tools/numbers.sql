@@ -1,0 +1,1 @@
+select id from generate_series(1, 5) as id
