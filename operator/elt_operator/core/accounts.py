@@ -35,6 +35,8 @@ _MOST_REPORTS: Final = 1_000
 """How many ELT-RESULT lines are read."""
 _COUNT_DIGITS: Final = 16
 _LONGEST_SECONDS: Final = 31_536_000.0
+_MICROSECONDS: Final = 1_000_000
+"""In a second."""
 _TIME_LENGTH: Final = 40
 """How far into a line its JSON may begin: behind the kubelet's time."""
 _DECODER: Final = json.JSONDecoder()
@@ -156,7 +158,7 @@ class Reader:
     _counters: Counter["_Counter"] = field(default_factory=Counter)
     _sides: dict[tuple[int, bytes], Side] = field(default_factory=dict)
     """The side of a process, by its block."""
-    _seconds: dict[str, float] = field(default_factory=dict)
+    _microseconds: dict[str, int] = field(default_factory=dict)
     _block: int = 0
     _job: str = ""
     _stages: list[Stage] = field(default_factory=list)
@@ -242,7 +244,7 @@ class Reader:
                 if head in sides:
                     side = sides[head]
                 else:
-                    side = _side_of(text[start:end], found.start() - start)
+                    side = _side_of(text[start:end], position - start)
                     if _says_who(head):
                         sides[head] = side  # the same in each line of a plugin
             if (rows := int(value)) <= LARGEST_COUNT:
@@ -270,25 +272,25 @@ class Reader:
             self._count(_side_of(line, position), Side.EXTRACTOR, b"", UNNAMED_STREAM, int(found[1]))
 
     def _read_timers(self, text: bytes, name: bytes, side: Side) -> None:
+        taken: dict[tuple[bytes, bytes | None], int] = {}
         read_as_json = -1
         for found, start, _, end in _metrics(text, name):
             value, _, stream, process, _ = found.groups()
             if stream is not None:
-                self._take_timer(side, _name(stream.decode()), value, process or b"")
+                timer = (stream, process)
+                taken[timer] = taken.get(timer, 0) + _microseconds(value)
             elif read_as_json != end:
                 read_as_json = end
                 if metric := _metric(text[start:end], found.start() - start):
-                    self._take_timer(side, metric.stream, metric.value, metric.process)
+                    self._take_timer(side, metric.stream, _microseconds(metric.value), metric.process)
+        for (stream, process), microseconds in taken.items():
+            self._take_timer(side, _name(stream.decode()), microseconds, process or b"")
 
-    def _take_timer(self, side: Side, stream: str, value: Any, process: bytes) -> None:
+    def _take_timer(self, side: Side, stream: str, microseconds: int, process: bytes) -> None:
         if process:
             self._sides.setdefault((self._block, process), side)
-        if side is Side.EXTRACTOR and (seconds := _seconds(value)) is not None:
-            self._time(stream, seconds)
-
-    def _time(self, stream: str, seconds: float) -> None:
-        if stream in self._seconds or len(self._seconds) < MOST_STREAMS:
-            self._seconds[stream] = min(self._seconds.get(stream, 0.0) + seconds, _LONGEST_SECONDS)
+        if side is Side.EXTRACTOR and (stream in self._microseconds or len(self._microseconds) < MOST_STREAMS):
+            self._microseconds[stream] = self._microseconds.get(stream, 0) + microseconds
 
     # -- Meltano and dbt -------------------------------------------------------------------------------------------
 
@@ -384,7 +386,7 @@ class Reader:
         return Account(
             _by_stream(counted[Side.EXTRACTOR]),
             _by_stream(counted[Side.LOADER]),
-            dict(self._seconds),
+            {stream: min(time / _MICROSECONDS, _LONGEST_SECONDS) for stream, time in self._microseconds.items()},
             _differing(counted[Side.EXTRACTOR], counted[Side.LOADER]),
             self._stages,
             checks,
@@ -550,6 +552,11 @@ def _seconds(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return seconds if 0 <= seconds <= _LONGEST_SECONDS else None
+
+
+def _microseconds(value: Any) -> int:
+    """Return a duration that can be added up in any order; 0 for what is none."""
+    return round((_seconds(value) or 0.0) * _MICROSECONDS)
 
 
 def _name(value: Any) -> str:
