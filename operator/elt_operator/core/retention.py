@@ -9,12 +9,17 @@ from elt_operator.core.situation import Situation
 
 
 def _due_at(situation: Situation, run: Run) -> datetime | None:
-    """Return when ``run`` may go; ``None`` while it is not over, its number not recorded, or its Job not ended."""
+    """Return when ``run`` may go; ``None`` while it is not over, its number not recorded, or its Job not ended.
+
+    One that was stopped and is not over although its Job has ended was resumed: it goes before anything of it starts.
+    """
     recorded = situation.pipeline.status.last_run_number if situation.pipeline else run.number
     if run.gone or situation.job_of(run):
         return None
-    if not outcome.is_over(run, situation.pods_of(run)) or run.number > (recorded or 0):
+    if run.number > (recorded or 0):
         return None
+    if not outcome.is_over(run, situation.pods_of(run)):
+        return run.created if run.stop else None
     return _ended_at(situation, run) + timedelta(seconds=_seconds_kept(situation, run))
 
 

@@ -20,6 +20,9 @@ RECORDED = a_pipeline(status=PipelineStatus(last_run_number=1))
 PAST = a_situation(runs=[a_run(finish=succeeded())], pods=[a_pod(ended=an_end())], pipeline=RECORDED, former_jobs=TOLD)
 
 
+RESUMED = a_stopped_run(no_more_pods=False, started=at(25), queue="nightly")
+
+
 def deletions(situation: Situation) -> list[Action]:
     return [action for action in decided(situation).when_idle if isinstance(action, DeleteRun)]
 
@@ -35,6 +38,9 @@ def deletions(situation: Situation) -> list[Action]:
         pytest.param(replace(PAST, now=at(9999), pipeline=a_pipeline()), False, id="its number is not recorded"),
         pytest.param(replace(PAST, now=at(9999), pipeline=None), True, id="no Pipeline to record its number"),
         pytest.param(replace(PAST, now=at(9999), runs=[a_run()], pods=[a_pod()]), False, id="still at work"),
+        pytest.param(replace(PAST, runs=[RESUMED], pods=[]), True, id="stopped in its queue, and resumed since"),
+        pytest.param(replace(PAST, runs=[RESUMED], pods=[], former_jobs={}), False, id="the same, and its Job is gone"),
+        pytest.param(replace(PAST, runs=[RESUMED], pods=[], jobs=[JOB]), False, id="the same, not told yet"),
     ],
 )
 def test_a_run_is_deleted(situation: Situation, deleted: bool) -> None:
