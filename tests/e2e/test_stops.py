@@ -163,10 +163,12 @@ def test_a_run_that_is_stopped_in_a_queue_is_not_started_by_its_admission(queue:
     queue.patch("job-1", {"spec": {"stop": True}})
 
     job = queue.wait("job-1", ended)
-    resume(queue, run)
 
     assert (job["status"]["phase"], job["status"]["reason"]) == ("STOPPED", "Stopped")
     assert "exitCode" not in job["status"]
+    # Until it is gone its deadline of a second is all that is in the way of who resumes it.
+    queue.until(lambda: run not in [each["metadata"]["name"] for each in queue.runs()], 5)
+    resume(queue, run)
     run_another(queue)
     assert [pod for pod in containers_started(queue) if pod.startswith(f"{run}-")] == []
 
