@@ -247,10 +247,6 @@ def test_settings_leave_kopf_nothing_to_write() -> None:
     assert selector == "status.phase!=COMPLETE,status.phase!=ERROR,status.phase!=STOPPED,status.phase!=UNKNOWN"
 
 
-def test_kopf_does_not_kill_the_process_in_which_one_of_its_watches_ended() -> None:
-    assert kopf_side.settings().process.ultimate_exiting_timeout is None
-
-
 def test_an_outage_is_logged_without_kopfs_traceback() -> None:
     line = logging.LogRecord(
         "kopf.clients", logging.ERROR, "x.py", 1, "no answer", (), (ValueError, ValueError("x"), None)
