@@ -7,7 +7,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from e2e.clock import now, sleep_until
-from e2e.endings import stop
+from e2e.endings import stop, working
 from e2e.world import IMAGE, Body, Namespace, core, ended, kubectl, message, plain, reason
 
 TIDY = "trap 'sleep 3; echo tidied up; exit 7' TERM; echo working; sleep 300 & wait"
@@ -28,6 +28,12 @@ def containers_started(namespace: Namespace) -> list[str]:
     """Return the pods of which the kubelet ever started a container."""
     events = plain(core().list_namespaced_event(namespace.name, field_selector="reason=Started"))["items"]
     return sorted({event["involvedObject"]["name"] for event in events})
+
+
+def working_pods(namespace: Namespace) -> list[str]:
+    """Return the pods that have written a line."""
+    names = [pod["metadata"]["name"] for pod in namespace.pods() if working(pod)]
+    return [name for name in names if core().read_namespaced_pod_log(name, namespace.name)]
 
 
 def resume(namespace: Namespace, run: str) -> None:
@@ -62,6 +68,22 @@ def test_who_is_stopped_has_its_grace_period_and_is_never_started_again(namespac
     run_another(namespace)
     assert namespace.pods_made() == 2, "one each"
     assert condition(run_named(namespace, "weather-r1"), "Failed")
+
+
+def test_the_last_lines_of_many_runs_that_are_stopped_at_once_are_kept(namespace: Namespace) -> None:
+    """The kubelet removes a log together with its process, and is quicker than a busy operator."""
+    names = [f"p{number}" for number in range(8)]
+    for name in names:
+        namespace.pipeline(name, script="trap 'echo tidied up; exit 7' TERM; echo working; sleep 300 & wait")
+        namespace.job(f"{name}-1", name)
+    namespace.until(lambda: len(working_pods(namespace)) == len(names), timeout=120)
+
+    for name in names:
+        namespace.patch(f"{name}-1", {"spec": {"stop": True}})
+
+    ends = {name: namespace.wait(f"{name}-1", ended)["status"] for name in names}
+    kept = {name: (status.get("exitCode"), status.get("logTail")) for name, status in ends.items()}
+    assert kept == dict.fromkeys(names, (7, "working\ntidied up"))
 
 
 def test_a_stop_cannot_be_undone_while_the_process_has_its_grace_period(namespace: Namespace) -> None:

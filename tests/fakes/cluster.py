@@ -13,7 +13,7 @@ from builders import KEY, at
 from elt_operator.core import render
 from elt_operator.core.events import Event
 from elt_operator.core.findings import Finding
-from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, PodLog, Run, Slot
+from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, Pod, PodLog, Run, Slot
 from elt_operator.errors import Refused, Stale
 from elt_operator.resources import names
 
@@ -73,6 +73,8 @@ class FakeCluster:
     writes: int = 0
     fault: Fault | None = None
     quota_full: bool = False
+    followed: set[str] = field(default_factory=set)
+    """UIDs of the pods whose log is followed to its end."""
     refused_statuses: set[str] = field(default_factory=set)
     """Names of the objects whose status is refused, whatever it says."""
     minutes: int = 0
@@ -337,9 +339,14 @@ class FakeCluster:
         assert namespace == KEY.namespace
         self._write(act)
 
-    async def log(self, namespace: str, pod_name: str, _started: datetime | None) -> PodLog:
-        assert namespace == KEY.namespace
-        return PodLog(f"log of {pod_name}" if ("pods", pod_name) in self.objects else None)
+    def follow_log(self, pod: Pod) -> None:
+        assert pod.key.namespace == KEY.namespace
+        self.followed.add(pod.uid)
+
+    async def log(self, pod: Pod) -> PodLog:
+        assert pod.key.namespace == KEY.namespace
+        read = ("pods", pod.name) in self.objects or pod.uid in self.followed
+        return PodLog(f"log of {pod.name}" if read else None)
 
     async def newest_warning(self, namespace: str, uid: str) -> str:
         assert namespace == KEY.namespace

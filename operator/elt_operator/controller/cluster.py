@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol, Self
 
 from elt_operator.controller import snapshots, sources
+from elt_operator.controller.last_logs import LastLogs
 from elt_operator.controller.sources import Source
 from elt_operator.controller.warnings import NewestWarnings
 from elt_operator.core import render
 from elt_operator.core.events import Event
 from elt_operator.core.findings import Finding
-from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, PodLog, Run, Slot
+from elt_operator.core.model import CronJob, EndedJob, Job, Pipeline, PipelineKey, Pod, PodLog, Run, Slot
 from elt_operator.core.whole_log import MOST_BYTES, WholeLog
 from elt_operator.errors import NotLeading, Refused, Stale
 from elt_operator.kube import foreign, paths
@@ -124,8 +126,11 @@ class Cluster(Protocol):
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete a pod; one that is gone, or another one by now, is left as it is. ``Refused``: admission said no."""
 
-    async def log(self, namespace: str, pod_name: str, started: datetime | None) -> PodLog:
-        """Return a pod's log; ``started``: when its process did."""
+    def follow_log(self, pod: Pod) -> None:
+        """Begin to read the log of a pod that is about to end, for when nobody can any more; see ``log``."""
+
+    async def log(self, pod: Pod) -> PodLog:
+        """Return a pod's log, or what was followed of it."""
 
     async def newest_warning(self, namespace: str, uid: str) -> str:
         """Return what Kubernetes last warned of about an object; empty: nothing."""
@@ -137,11 +142,12 @@ class LiveCluster:
 
     client: Client
     warnings: NewestWarnings
+    last_logs: LastLogs
 
     @classmethod
     def behind(cls, client: Client) -> Self:
         """Return the cluster that ``client`` is connected to."""
-        return cls(client, NewestWarnings(client))
+        return cls(client, NewestWarnings(client), LastLogs())
 
     async def create_run(self, key: PipelineKey, manifest: Json) -> Body:
         """See ``Cluster``."""
@@ -287,8 +293,18 @@ class LiveCluster:
             return None
         return next(iter([body async for body in self.client.objects(path, fieldSelector=selector)]), None)
 
-    async def log(self, namespace: str, pod_name: str, started: datetime | None) -> PodLog:
-        """See ``Cluster``. A kubelet that does not answer is asked three times, within 20 s in all."""
+    def follow_log(self, pod: Pod) -> None:
+        """See ``Cluster``."""
+        where = (pod.key.namespace, pod.name, names.CONTAINER)
+        self.last_logs.follow(pod.uid, pod.started, partial(self.client.follow_log, *where))
+
+    async def log(self, pod: Pod) -> PodLog:
+        """See ``Cluster``."""
+        read = await self._log_as_it_is(pod.key.namespace, pod.name, pod.started)
+        return read if read.text is not None else await self.last_logs.end_of(pod.uid)
+
+    async def _log_as_it_is(self, namespace: str, pod_name: str, started: datetime | None) -> PodLog:
+        """Return a log as the kubelet has it; one that does not answer is asked three times, within 20 s in all."""
         loop = asyncio.get_running_loop()
         until = loop.time() + LOG_SECONDS
         for pause in (*_LOG_PAUSES_SECONDS, LOG_SECONDS):

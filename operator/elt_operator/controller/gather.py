@@ -14,6 +14,7 @@ from elt_operator.core.questions import (
     LivePods,
     LiveRun,
     LogOf,
+    LogToItsEnd,
     Question,
     RunOf,
     StillThere,
@@ -150,9 +151,12 @@ async def _answered(  # noqa: PLR0911 - one for each kind of question
             return await _live_pods(cluster, situation, run_name)
         case StillThere():
             return await _still_there(cluster, situation, question)
-        case LogOf(pod_name, pod_uid):
+        case LogToItsEnd(_, pod_uid):
+            cluster.follow_log(next(pod for pod in situation.pods if pod.uid == pod_uid))
+            return situation
+        case LogOf(_, pod_uid):
             pod = next(pod for pod in situation.pods if pod.uid == pod_uid)
-            log = await cluster.log(namespace, pod_name, pod.started)
+            log = await cluster.log(pod)
             log = replace(log, complete=log.complete and (pod.ended is not None or not pod.alive))  # or it may go on
             return replace(situation, logs={**situation.logs, pod_uid: log})
         case WarningsAbout(uid):

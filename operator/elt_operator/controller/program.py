@@ -75,6 +75,7 @@ async def _run(client: Client, leadership: Leadership, metrics: Metrics, setting
     live, ready = checks.live_and_ready(served, parts.resync, lease, background, settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background)
+        stack.push_async_callback(parts.cluster.last_logs.close)
         await stack.enter_async_context(
             web.serving(settings.health_port, background, live=live, ready=ready, metrics=metrics.text)
         )

@@ -46,6 +46,7 @@ from elt_operator.core.questions import (
     LivePods,
     LiveRun,
     LogOf,
+    LogToItsEnd,
     Question,
     RunOf,
     StillThere,
@@ -189,7 +190,7 @@ def _over(situation: Situation, job: Job, run: Run) -> Iterator[Step]:
     evidence = outcome.Evidence(run, pods, None, job.status.attempts or [], _rows_may_differ(situation))
     last = evidence.last
     asks = _ask(situation, LivePods(run.name, run.uid)) if not pods or run.gone else []
-    asks += _ask(situation, LogOf(last.name, last.uid)) if last and not last.gone and not asks else []
+    asks += _ask(situation, LogOf(last.name, last.uid)) if last and not asks else []
     if asks:
         yield from asks
         return
@@ -223,9 +224,10 @@ def _under_way(situation: Situation, job: Job, run: Run) -> Iterator[Step]:
 
 def _leaving_logs(pods: Sequence[Pod], *, ends: bool) -> list[Question]:
     """Return the questions for logs that will go with their pods, before the run is over: the kubelet is quick."""
-    at_work = [pod for pod in pods if pod.alive and pod.started] if ends else []
+    at_work = [pod for pod in pods if pod.alive and pod.started and not pod.ended and (ends or pod.deletion_due)]
     leaving = [pod for pod in pods if pod.ended and not pod.gone and (pod.deletion_due or pod.lingering)]
-    return [LogOf(pod.name, pod.uid) for pod in (*at_work, *leaving)]
+    last_lines = [LogToItsEnd(pod.name, pod.uid) for pod in at_work]
+    return [*last_lines, *(LogOf(pod.name, pod.uid) for pod in leaving)]
 
 
 def _stop(situation: Situation, job: Job, run: Run, why: Finding) -> Iterator[Step]:

@@ -35,6 +35,14 @@ class LogOf:
 
 
 @dataclass(frozen=True)
+class LogToItsEnd:
+    """How does the log of this pod, whose process is being ended, go on? The answer is kept for ``LogOf``."""
+
+    pod_name: str
+    pod_uid: str
+
+
+@dataclass(frozen=True)
 class WarningsAbout:
     """What did Kubernetes last warn of about this object?"""
 
@@ -65,4 +73,4 @@ class StillWaits:
     job_uid: str
 
 
-Question = LiveRun | LivePods | StillThere | LogOf | WarningsAbout | LiveJob | RunOf | StillWaits
+Question = LiveRun | LivePods | StillThere | LogOf | LogToItsEnd | WarningsAbout | LiveJob | RunOf | StillWaits

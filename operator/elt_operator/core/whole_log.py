@@ -56,9 +56,10 @@ class WholeLog:
         return self.size >= MOST_BYTES
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next part."""
+        """Take the next part; once it is full, only for its end."""
+        if not self.is_full:
+            self._reader.feed(chunk)
         self.size += len(chunk)
-        self._reader.feed(chunk)
         if len(self._beginning) < _BEGINNING:
             self._beginning += chunk[: _BEGINNING - len(self._beginning)]
         self._end = (self._end + chunk)[-_KEPT:]

@@ -50,6 +50,8 @@ _ANSWER_BYTES: Final = 32 * 1024 * 1024
 _ERROR_BYTES: Final = 1024 * 1024
 _GOOD, _REDIRECT, _ERROR = 200, 300, 400
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
+_FOLLOWED_SECONDS: Final = 3600
+_FOLLOW_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)
 _WATCH_SECONDS: Final = 600
 _WATCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=150)
 """The API server sends a bookmark each minute."""
@@ -265,6 +267,24 @@ class Client:
                 raise
             return False
         return True
+
+    async def follow_log(self, namespace: str, pod: str, container: str, take: Callable[[bytes], None]) -> None:
+        """Hand a container's log to ``take``, each line behind the kubelet's time, until it ends or an hour is over.
+
+        An end proves nothing: whatever stands between may cause one. Raises as ``log`` does.
+        """
+        path = paths.PODS.object(namespace, pod, "log")
+        query = {"container": container, "timestamps": "true", "follow": "true"}
+        begun = False
+        async with (
+            asyncio.timeout(_FOLLOWED_SECONDS),
+            self._answer("GET", path, query, timeout=_FOLLOW_TIMEOUT) as answer,
+        ):
+            async for chunk in answer.content.iter_any():
+                if not begun:
+                    _raise_if_lost(chunk)
+                begun = True
+                take(chunk)
 
     async def log_end(self, namespace: str, pod: str, container: str, seconds: float = LOG_SECONDS) -> str:
         """Return the last lines of a container's log, at most 64 KiB, as far as ``seconds`` and 20 MiB go.

@@ -1,7 +1,7 @@
 """What the reconciler asks of the cluster, against a small HTTP server."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kubernetes.aio.client import Configuration
 
-from builders import KEY, a_cron_job, a_job, a_pipeline, a_run, a_slot, at
+from builders import KEY, a_cron_job, a_job, a_pipeline, a_pod, a_run, a_slot, at
 from elt_operator.controller import cluster as cluster_module
 from elt_operator.controller.cluster import LiveCluster, event_manifest
 from elt_operator.controller.sources import Source
@@ -190,7 +190,7 @@ NOWHERE: list[Any] = [
     pytest.param(lambda live: live.run(KEY.namespace, ".."), None, id="a run"),
     pytest.param(lambda live: live.cron_job(ODD), None, id="a CronJob"),
     pytest.param(lambda live: live.pod(KEY.namespace, "a,status.phase=Running"), None, id="a pod"),
-    pytest.param(lambda live: live.log(KEY.namespace, "../a", None), PodLog(None), id="a log"),
+    pytest.param(lambda live: live.log(replace(a_pod(), name="../a")), PodLog(None), id="a log"),
     pytest.param(lambda live: live.runs_of_job(KEY.namespace, "a,b"), [], id="runs of a Job"),
     pytest.param(lambda live: live.pods_of_run(KEY.namespace, "a in (b)"), [], id="pods of a run"),
     pytest.param(lambda live: live.newest_warning("a/b", "uid"), "", id="a warning"),
@@ -273,9 +273,24 @@ async def test_a_log_that_cannot_be_read_is_none(
     server.answers = answers
     monkeypatch.setattr(cluster_module, "_LOG_PAUSES_SECONDS", (0.0, 0.0))
 
-    assert await live.log(KEY.namespace, "pod-1", None) == PodLog(None)
+    assert await live.log(a_pod()) == PodLog(None)
 
     assert len(server.asked) == requests
+
+
+async def test_a_log_that_the_kubelet_has_removed_is_what_was_followed_of_it(
+    made: tuple[LiveCluster, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, server = made
+
+    async def follow(_namespace: str, _pod: str, _container: str, take: Callable[[bytes], None]) -> None:
+        take(b"2026-01-05T07:00:00.5Z tidied up\n")
+
+    monkeypatch.setattr(live.client, "follow_log", follow)
+    live.follow_log(a_pod())
+    server.answers = [GONE]
+
+    assert (await live.log(a_pod())).text == "tidied up\n"
 
 
 async def test_a_bug_in_reading_a_log_is_no_reason_for_a_job_not_to_end(
@@ -289,7 +304,7 @@ async def test_a_bug_in_reading_a_log_is_no_reason_for_a_job_not_to_end(
 
     monkeypatch.setattr(live.client, "log", broken)
 
-    assert await live.log(KEY.namespace, "pod-1", None) == PodLog(None)
+    assert await live.log(a_pod()) == PodLog(None)
 
 
 # --- events

@@ -28,6 +28,7 @@ from elt_operator.core.questions import (
     LivePods,
     LiveRun,
     LogOf,
+    LogToItsEnd,
     RunOf,
     StillThere,
     StillWaits,
@@ -411,6 +412,15 @@ SLOW_POD = a_pod(phase="Pending", created=at(0))
             a_situation(JOB, runs=[a_run(finish=failed())]), LivePods("weather-r1", "run-1-uid"), id="are its pods gone"
         ),
         pytest.param(a_situation(JOB, runs=[a_run()], pods=[OVER]), LogOf(OVER.name, OVER.uid), id="what did it say"),
+        pytest.param(
+            a_situation(a_job(stop=True), runs=[a_run()], pods=[a_pod()]), LogToItsEnd(a_pod().name, a_pod().uid),
+            id="what will it say before it is stopped",
+        ),
+        pytest.param(
+            a_situation(JOB, runs=[a_run()], pods=[a_pod(deletion_due=at(60))]),
+            LogToItsEnd(a_pod().name, a_pod().uid),
+            id="what will it say before somebody else has ended it",
+        ),
         pytest.param(a_situation(JOB, runs=[a_run()]), WarningsAbout(a_run().uid), id="why is there no pod"),
         pytest.param(
             a_situation(JOB, runs=[a_run()], pods=[SLOW_POD]), WarningsAbout(SLOW_POD.uid), id="why does it not start"

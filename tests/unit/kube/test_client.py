@@ -538,6 +538,22 @@ async def test_a_log_is_handed_on_up_to_a_bound() -> None:
     assert 100_000 <= len(taken) <= 100_000 + LOG_BYTES
 
 
+async def test_a_log_is_followed_as_it_grows() -> None:
+    taken = bytearray()
+    async with asking(flowing(b"line\n", pieces=3)) as client:
+        await client.follow_log("default", "pod", "elt", taken.extend)
+
+    assert taken == b"line\n" * 3
+
+
+@pytest.mark.parametrize("pod", ["removed", "unlinked"])
+async def test_what_the_kubelet_says_of_a_lost_log_is_not_followed(client: Client, pod: str) -> None:
+    taken = bytearray()
+    with pytest.raises(NotFound):
+        await client.follow_log("default", pod, "elt", taken.extend)
+    assert not taken
+
+
 async def test_a_log_that_does_not_end_in_time_is_handed_on_as_far_as_it_came() -> None:
     taken = bytearray()
     async with asking(flowing(b"line\n", pieces=1, ends=False)) as client:
