@@ -365,8 +365,11 @@ class Namespace:
 
 
 @cache
-def credentials() -> str:
-    """Return a kubeconfig with exactly the installed operator's rights, which lasts as long as the tests do."""
+def credentials(_cluster: str) -> str:
+    """Return a kubeconfig with exactly the installed operator's rights, which lasts as long as the tests do.
+
+    Each cluster has its own: ``_cluster`` is the administrator's kubeconfig.
+    """
     token = kubectl("create", "token", "--namespace=elt-operator", "elt-operator", "--duration=2h").strip()
     settings = yaml.safe_load(kubectl("config", "view", "--raw", "--minify", "--flatten"))
     settings["users"][0]["user"] = {"token": token}
@@ -435,7 +438,7 @@ class Operator:
     def _kubeconfig(self) -> Path:
         path = self.folder / "kubeconfig"
         if not path.exists():
-            settings = json.loads(credentials())
+            settings = json.loads(credentials(Path(os.environ["KUBECONFIG"]).read_text()))
             if self.server:
                 settings["clusters"][0]["cluster"] = {"server": self.server}
             path.write_text(yaml.safe_dump(settings))
