@@ -301,7 +301,10 @@ class LiveCluster:
     async def log(self, pod: Pod) -> PodLog:
         """See ``Cluster``."""
         read = await self._log_as_it_is(pod.key.namespace, pod.name, pod.started)
-        return read if read.text is not None else await self.last_logs.end_of(pod.uid)
+        if read.text is None:
+            return await self.last_logs.end_of(pod.uid)
+        self.last_logs.forget(pod.uid)
+        return read
 
     async def _log_as_it_is(self, namespace: str, pod_name: str, started: datetime | None) -> PodLog:
         """Return a log as the kubelet has it; one that does not answer is asked three times, within 20 s in all."""

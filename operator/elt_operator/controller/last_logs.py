@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 MOST_FOLLOWED: Final = 200
 """How many logs are followed at a time: each holds a connection."""
-_MOST_KEPT: Final = 1000
+_MOST_KEPT: Final = 200
+"""How many are kept that nobody has asked for, as when their Job was deleted: each takes 128 KiB."""
 _PATIENCE_SECONDS: Final = 2.0
 """How long the end of a log is waited for once its process has ended; the kubelet looks once a second."""
 
@@ -41,9 +42,10 @@ class LastLogs:
     _by_uid: dict[str, _Followed] = field(default_factory=dict)
 
     def follow(self, uid: str, started: datetime | None, follow: Follow) -> None:
-        """Begin to follow a log, unless it is being followed; beyond ``MOST_FOLLOWED`` it is left alone."""
+        """Begin to follow a log, unless something of it is there; beyond ``MOST_FOLLOWED`` it is left alone."""
+        known = self._by_uid.get(uid)
         at_work = sum(not followed.task.done() for followed in self._by_uid.values())
-        if uid in self._by_uid or at_work >= MOST_FOLLOWED:
+        if (known and (known.read.size or not known.task.done())) or at_work >= MOST_FOLLOWED:
             return
         for done in [known for known, followed in self._by_uid.items() if followed.task.done()][:-_MOST_KEPT]:
             del self._by_uid[done]
@@ -56,12 +58,16 @@ class LastLogs:
         if followed is None:
             return PodLog(None)
         await asyncio.wait([followed.task], timeout=_PATIENCE_SECONDS)
-        followed.task.cancel()
-        self._by_uid.pop(uid, None)
+        self.forget(uid)
         if not followed.read.size:
             return PodLog(None)
         read = followed.read.finish(all_of_it=False)
         return PodLog(read.end, read.account)
+
+    def forget(self, uid: str) -> None:
+        """Follow a log no more, and drop what was read of it."""
+        if followed := self._by_uid.pop(uid, None):
+            followed.task.cancel()
 
     async def close(self) -> None:
         """Follow no log any more."""

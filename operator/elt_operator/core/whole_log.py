@@ -52,7 +52,7 @@ class WholeLog:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more of it is read."""
+        """Whether no more of it is counted."""
         return self.size >= MOST_BYTES
 
     def feed(self, chunk: bytes) -> None:

@@ -293,6 +293,22 @@ async def test_a_log_that_the_kubelet_has_removed_is_what_was_followed_of_it(
     assert (await live.log(a_pod())).text == "tidied up\n"
 
 
+async def test_what_was_followed_of_a_log_is_dropped_once_it_could_be_read(
+    made: tuple[LiveCluster, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, server = made
+
+    async def follow(_namespace: str, _pod: str, _container: str, take: Callable[[bytes], None]) -> None:
+        take(b"2026-01-05T07:00:00.5Z working\n")
+
+    monkeypatch.setattr(live.client, "follow_log", follow)
+    live.follow_log(a_pod())
+    await live.log(a_pod())
+    server.answers = [GONE]
+
+    assert await live.log(a_pod()) == PodLog(None)
+
+
 async def test_a_bug_in_reading_a_log_is_no_reason_for_a_job_not_to_end(
     made: tuple[LiveCluster, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:

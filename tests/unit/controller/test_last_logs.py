@@ -61,6 +61,31 @@ async def test_a_log_that_does_not_end_keeps_nobody_waiting(monkeypatch: pytest.
     assert (await logs.end_of("uid")).text == "working\n"
 
 
+async def test_a_log_of_which_nothing_came_is_followed_again() -> None:
+    async def refused(_take: Take) -> None:
+        raise NotFound(404, "NotFound", "not yet")
+
+    logs, kubelet = LastLogs(), Kubelet()
+    logs.follow("uid", at(0), refused)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    logs.follow("uid", at(0), kubelet.follow)
+    kubelet.goes_on.set()
+
+    assert (await logs.end_of("uid")).text == "working\ntidied up\n"
+
+
+async def test_a_log_that_was_read_otherwise_is_followed_no_more() -> None:
+    logs, kubelet = LastLogs(), Kubelet()
+    logs.follow("uid", at(0), kubelet.follow)
+    await asyncio.sleep(0)
+
+    logs.forget("uid")
+
+    assert await logs.end_of("uid") == PodLog(None)
+
+
 async def test_a_log_that_nobody_followed_or_that_said_nothing_is_none() -> None:
     async def silent(_take: Take) -> None:
         raise NotFound(404, "NotFound", "no such pod")
