@@ -17,6 +17,7 @@ from elt_operator.core.model import PipelineKey
 from elt_operator.resources import conditions
 from elt_operator.resources.job import JobStatus
 from elt_operator.resources.phases import Phase
+from elt_operator.resources.pipeline import PipelineStatus
 
 _RUN_BUCKETS: Final = (5, 15, 60, 300, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _WAIT_BUCKETS: Final = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400)
@@ -159,17 +160,27 @@ class State:
             family.add_metric([place.namespace or "*"], float(place.is_served))
         return family
 
+    def _of_pipelines(self, name: str, documentation: str, value: Callable[[PipelineStatus], float | None]) -> Metric:
+        """Return a series for each Pipeline whose status has this value."""
+        family = GaugeMetricFamily(name, documentation, labels=["namespace", "pipeline"])
+        for pipeline in self._cache.pipelines.all():
+            if (found := value(pipeline.status)) is not None:
+                family.add_metric([pipeline.key.namespace, pipeline.key.pipeline], found)
+        return family
+
+    def _freshness(self) -> Metric:
+        return self._of_pipelines(
+            "elt_operator_pipeline_last_success_timestamp_seconds",
+            "When a Job of the Pipeline last ended as COMPLETE",
+            lambda status: status.last_successful_time.timestamp() if status.last_successful_time else None,
+        )
+
     def _last_rows(self) -> Metric:
-        family = GaugeMetricFamily(
+        return self._of_pipelines(
             "elt_operator_pipeline_last_rows",
             "Rows that the Job of the Pipeline which succeeded last has loaded",
-            labels=["namespace", "pipeline"],
+            lambda status: next((entry.rows for entry in history.successes(status.recent_jobs or [])), None),
         )
-        for pipeline in self._cache.pipelines.all():
-            newest = next(iter(history.successes(pipeline.status.recent_jobs or [])), None)
-            if newest and newest.rows is not None:
-                family.add_metric([pipeline.key.namespace, pipeline.key.pipeline], newest.rows)
-        return family
 
     def _unhealthy(self) -> Metric:
         family = GaugeMetricFamily(
@@ -178,20 +189,8 @@ class State:
             labels=["namespace", "pipeline", "reason"],
         )
         for pipeline in self._cache.pipelines.all():
-            found = [one for one in pipeline.status.conditions or [] if one.type == conditions.DATA_HEALTHY]
-            for condition in found:
+            if condition := conditions.of_type(pipeline.status.conditions, conditions.DATA_HEALTHY):
                 unhealthy = condition.status == conditions.ConditionStatus.FALSE.value
                 labels = [pipeline.key.namespace, pipeline.key.pipeline, condition.reason]
                 family.add_metric(labels, float(unhealthy))
-        return family
-
-    def _freshness(self) -> Metric:
-        family = GaugeMetricFamily(
-            "elt_operator_pipeline_last_success_timestamp_seconds",
-            "When a Job of the Pipeline last ended as COMPLETE",
-            labels=["namespace", "pipeline"],
-        )
-        for pipeline in self._cache.pipelines.all():
-            if succeeded := pipeline.status.last_successful_time:
-                family.add_metric([pipeline.key.namespace, pipeline.key.pipeline], succeeded.timestamp())
         return family

@@ -18,7 +18,8 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from elt_operator.core import reports
-from elt_operator.core.reports import LARGEST_COUNT, MOST_WARNINGS, NAME_CHARACTERS, Checks
+from elt_operator.core.reports import LARGEST_COUNT, MOST_WARNINGS, Checks
+from elt_operator.resources.result import MOST_STAGES, NAME_CHARACTERS
 from elt_operator.text import clean
 
 LONGEST_LINE: Final = 64 * 1024
@@ -27,7 +28,6 @@ MOST_STREAMS: Final = 1_000
 """Of how many streams rows are told apart; what others have counts as one."""
 OTHER_STREAMS: Final = "(others)"
 UNNAMED_STREAM: Final = "(unnamed)"
-MOST_STAGES: Final = 32
 _MOST_COUNTERS: Final = 4 * MOST_STREAMS
 _MOST_BLOCKS: Final = 1_000
 """Between so many blocks rows are told apart; those that follow belong to the last one."""

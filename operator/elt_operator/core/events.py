@@ -42,11 +42,10 @@ def about_pipeline(pipeline: Pipeline, written: PipelineStatus) -> list[Event]:
         for condition in written.conditions or []
         if condition.type == conditions.STALLED and condition.message not in told
     ]
-    return [*stalled, *_about_data(_data_healthy(pipeline.status), _data_healthy(written))]
-
-
-def _data_healthy(status: PipelineStatus) -> Condition | None:
-    return next((one for one in status.conditions or [] if one.type == conditions.DATA_HEALTHY), None)
+    before, now = (
+        conditions.of_type(status.conditions, conditions.DATA_HEALTHY) for status in (pipeline.status, written)
+    )
+    return [*stalled, *_about_data(before, now)]
 
 
 def _about_data(before: Condition | None, now: Condition | None) -> list[Event]:

@@ -35,8 +35,7 @@ class Data:
     @property
     def last_success(self) -> datetime | None:
         """When a Job last succeeded; ``None``: none has."""
-        ended = [entry.end_time for entry in history.successes(self.recent) if entry.end_time]
-        return max([*ended, *filter(None, [self.pipeline.status.last_successful_time])], default=None)
+        return history.last_success(self.recent, self.pipeline)
 
     @property
     def newest(self) -> RecentJob | None:

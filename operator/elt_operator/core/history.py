@@ -1,6 +1,7 @@
 """The history: the Jobs that ended last, as the Pipeline's status keeps them when the Jobs themselves are gone."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from elt_operator.core.model import Job, Pipeline, Run
@@ -75,6 +76,12 @@ def unreported_runs(situation: Situation) -> list[Run]:
         if run.job_uid not in active and (since is None or (run.created >= since and run.job_name not in names))
     ]
     return sorted(over, key=lambda run: run.number, reverse=True)[:MOST_RECENT_JOBS]
+
+
+def last_success(recent: Sequence[RecentJob], pipeline: Pipeline) -> datetime | None:
+    """Return when a Job last succeeded; ``None``: none has. The status remembers it for longer than ``recent``."""
+    ended = [entry.end_time for entry in successes(recent) if entry.end_time]
+    return max([*ended, *filter(None, [pipeline.status.last_successful_time])], default=None)
 
 
 def successes(recent: Sequence[RecentJob]) -> list[RecentJob]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from elt_operator.core.words import shortened
+from elt_operator.resources.result import NAME_CHARACTERS
 from elt_operator.text import clean
 
 LONGEST_REPORT: Final = 16 * 1024
@@ -13,7 +14,6 @@ LONGEST_REPORT: Final = 16 * 1024
 MOST_REPORTED: Final = 100
 """Streams in one line."""
 MOST_WARNINGS: Final = 8
-NAME_CHARACTERS: Final = 128
 LARGEST_COUNT: Final = 2**53 - 1
 """What every reader of JSON still knows exactly."""
 _WARNING_CHARACTERS: Final = 300

@@ -238,7 +238,7 @@ def _about_missed(situation: Situation, missed: Sequence[datetime]) -> str:
 def _known_then(situation: Situation, first: datetime) -> str:
     """Return why the Pipeline has not been ready since ``first``, as its status says; empty: it may have been."""
     told = situation.pipeline.status.conditions if situation.pipeline else None
-    ready = next((one for one in told or [] if one.type == conditions.READY), None)
+    ready = conditions.of_type(told, conditions.READY)
     if ready is None or conditions.ConditionStatus(ready.status) is not conditions.ConditionStatus.FALSE:
         return ""
     return ready.message.removesuffix(schedule.GOES_ON) if ready.last_transition_time - first <= _TOLD_WITHIN else ""

@@ -199,8 +199,8 @@ def _pipeline_conditions(situation: Situation, pipeline: Pipeline, last: LastJob
         succeeded = ConditionStatus.TRUE if last.phase == Phase.COMPLETE else ConditionStatus.FALSE
         said = f"Job {last.name} ended as {last.phase}."
         current.append(condition(conditions.LAST_JOB_SUCCEEDED, succeeded, last.phase.capitalize(), said))
-    if health := _health(situation, pipeline):
-        current.append(condition(conditions.DATA_HEALTHY, *health))
+    if data := _health(situation, pipeline):
+        current.append(condition(conditions.DATA_HEALTHY, *data))
     return transitioned(pipeline.status.conditions or [], current)
 
 
@@ -212,7 +212,7 @@ def _health(situation: Situation, pipeline: Pipeline) -> tuple[ConditionStatus, 
     if found := answer.finding:
         known = found.reason is not Reason.SUSPENDED
         return ConditionStatus.FALSE if known else ConditionStatus.UNKNOWN, found.reason, found.message
-    succeeded = pipeline.status.last_successful_time or history.successes(history.recent_jobs(situation, pipeline))
+    succeeded = history.last_success(history.recent_jobs(situation, pipeline), pipeline)
     reason = Reason.FRESH if succeeded else Reason.NO_SUCCESS_YET
     return ConditionStatus.TRUE if succeeded else ConditionStatus.UNKNOWN, reason, reason.sentence
 
@@ -255,7 +255,6 @@ def pipeline(situation: Situation, described: Pipeline, done: Sequence[Settled])
     newest = newest_ended_job(situation)
     last = _last_job(newest) if newest else stored.last_job
     recent = history.recent_jobs(situation, described)
-    succeeded = [entry.end_time for entry in history.successes(recent) if entry.end_time]
     return PipelineStatus(
         observed_generation=described.generation,
         conditions=_pipeline_conditions(situation, described, last),
@@ -268,7 +267,7 @@ def pipeline(situation: Situation, described: Pipeline, done: Sequence[Settled])
         last_run_number=max([*numbers, stored.last_run_number or 0]) or None,
         last_job=last,
         recent_jobs=recent or None,
-        last_successful_time=max([*succeeded, *filter(None, [stored.last_successful_time])], default=None),
+        last_successful_time=history.last_success(recent, described),
         last_schedule_time=slots.last_time(described, done),
         next_schedule_time=schedule.next_time(situation, described),
         skipped_slots=slots.skipped(described, done) or None,

@@ -60,6 +60,11 @@ class Condition(Fields):
 Conditions = Annotated[list[Condition], list_map("type"), Field(max_length=16)]
 
 
+def of_type(conditions: Sequence[Condition] | None, kind: str) -> Condition | None:
+    """Return the condition of this type; ``None``: there is none."""
+    return next((condition for condition in conditions or () if condition.type == kind), None)
+
+
 def transitioned(previous: Sequence[Condition], current: Sequence[Condition]) -> list[Condition]:
     """Return ``current``, each with the transition time of ``previous`` where its status did not change."""
     since = {(condition.type, condition.status): condition.last_transition_time for condition in previous}
