@@ -105,7 +105,7 @@ crds: setup ## Make crds/*.yaml from the models, and the chart's copy
 
 .PHONY: manifests
 manifests: ## Make manifests/install/*.yaml from the chart (needs Go the first time)
-	@helm=$$(tests/chart/tool helm4); for mode in cluster namespaced; do \
+	@helm=$$(tests/chart/tool helm4); for mode in cluster namespaced logs; do \
 	  made=$$(charts/plain "$$helm" $$mode); echo "$$made" > manifests/install/$$mode.yaml; \
 	done
 
@@ -142,13 +142,16 @@ reproducible: ## Build the operator's image twice from nothing, with buildah, an
 # The cluster's own kubectl where there is one, and its kubeconfig.
 ON_CLUSTER := PATH="$$($(CLUSTER_TOOL) bin):$$PATH" KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)"
 
+# What make install starts.
+INSTALLED := deployment/elt-operator deployment/elt-operator-logs daemonset/elt-operator-log-reader
+
 .PHONY: install
 install: ## Install the operator into the cluster, or its newest image
-	@for file in crds/*.yaml manifests/install/cluster.yaml; do echo ---; cat "$$file"; done \
-	  | sed 's|localhost/|$(IMAGES_FROM)/|' \
+	@for file in crds/*.yaml manifests/install/logs.yaml; do echo ---; cat "$$file"; done \
+	  | sed 's|localhost/|$(IMAGES_FROM)/|' | sed "s|path: /var/log/pods|path: $$($(CLUSTER_TOOL) pod-logs)|" \
 	  | $(ON_CLUSTER) kubectl apply --server-side --force-conflicts -f -
-	@$(ON_CLUSTER) kubectl -n elt-operator rollout restart deployment/elt-operator
-	@$(ON_CLUSTER) kubectl -n elt-operator rollout status deployment/elt-operator --timeout=180s
+	@$(ON_CLUSTER) kubectl -n elt-operator rollout restart $(INSTALLED)
+	@for one in $(INSTALLED); do $(ON_CLUSTER) kubectl -n elt-operator rollout status "$$one" --timeout=180s; done
 
 .PHONY: run
 run: setup ## Run the operator from the working tree against the cluster
@@ -216,6 +219,14 @@ record: ## Record what the API server says of each ending, for the unit tests (t
 bench: $(VENV)/.bench-installed ## Measure the operator beside bare batch Jobs, on a local cluster of its own (ONLY="latency idle" for some; TIMES=3 for more makespans)
 	@CLUSTER=local $(ON_CLUSTER) PYTHONPATH=tests $(BIN)/python -m bench $(ONLY) $(addprefix --before=,$(BEFORE)) $(addprefix --times=,$(TIMES))
 	@$(CLUSTER_TOOL) down
+
+.PHONY: bench-logs
+bench-logs: setup ## Measure what kept logs cost: reader, stored size, door; without a cluster (builds an S3 the first time: needs Go)
+	@PYTHONPATH=tests $(BIN)/python -m bench.kept_logs
+
+.PHONY: logs
+logs: setup ready ## Run the bars of kept logs on the cluster, full size, 40 minutes (TIMES=20 endings, AWAY_SECONDS=300); for releases
+	@$(E2E) $(SUITE) 'kept logs' $(BIN)/pytest -q tests/kept_logs
 
 $(VENV)/.bench-installed: requirements/bench.lock $(VENV)/.installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock

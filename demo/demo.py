@@ -9,9 +9,11 @@ there, in the namespace of this name, which exists and is not emptied.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -213,6 +215,37 @@ def loads() -> None:
     failing_load()
 
 
+def kept_log() -> None:
+    """Remove the first run with its pod, and read its log all the same."""
+    say()
+    say("The log outlives the run:")
+    in_demo("wait", "eltjob/weather-1", "--for=jsonpath={.status.log.state}=Kept", "--timeout=60s")
+    job = json.loads(in_demo("get", "eltjob", "weather-1", "-o", "json"))
+    in_demo("delete", "job", job["status"]["taskName"])
+    in_demo("create", "serviceaccount", "reader")
+    in_demo("create", "rolebinding", "reader", "--clusterrole=view", f"--serviceaccount={NAMESPACE}:reader")
+    text = read_log(job["metadata"]["uid"], in_demo("create", "token", "reader").strip())
+    say("  its end:\n" + last_lines(text, 2))
+    expect("lines kept", len(text.splitlines()), job["status"]["log"]["lines"])
+
+
+def read_log(uid: str, token: str) -> str:
+    """Return the log of a Job, from the keeper of logs; see docs/logs.md."""
+    forward = ("kubectl", "--namespace", "elt-operator", "port-forward", "service/elt-operator-logs", ":8081")
+    with subprocess.Popen(forward, stdout=subprocess.PIPE, text=True) as forwarding:
+        try:
+            found = re.search(r"127\.0\.0\.1:\d+", forwarding.stdout.readline() if forwarding.stdout else "")
+            if not found:
+                raise DemoError("kubectl port-forward to service/elt-operator-logs does not work")
+            request = urllib.request.Request(f"http://{found[0]}/v1/logs/{uid}")
+            request.add_header("Authorization", f"Bearer {token}")
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+                text: str = answer.read().decode()
+                return text
+        finally:
+            forwarding.terminate()
+
+
 def what_is_there() -> None:
     """Show the resources as kubectl does, and what to type next."""
     heading("5/5  The result")
@@ -221,7 +254,8 @@ def what_is_there() -> None:
     heading("What to try next")
     say(f"  export PATH={cluster('bin').strip()}:$PATH KUBECONFIG={os.environ['KUBECONFIG']}")
     say(f"  kubectl -n {NAMESPACE} describe eltjob weather-3     # why it failed")
-    say(f"  kubectl -n {NAMESPACE} logs job/weather-r3           # its full log")
+    say(f"  kubectl -n {NAMESPACE} logs job/weather-r3           # its full log, as long as the run is there")
+    say("  docs/logs.md                                     # how to read it later")
     say("  kubectl explain eltpipelines.spec                # every field")
     say(f"  sed 's/weather-1/weather-4/' demo/job-first.yaml | kubectl -n {NAMESPACE} apply -f -   # run it again")
     say("  make cluster-down                                # remove the cluster")
@@ -238,6 +272,7 @@ def main() -> None:
             set_up_operator()
             set_up_namespace()
             loads()
+            kept_log()
             what_is_there()
     except DemoError as error:
         sys.exit(f"\ndemo: {error}")

@@ -5,7 +5,11 @@ import importlib
 import sys
 from typing import Final
 
-_PROGRAMS: Final = {"controller": "runs Pipelines and Jobs"}
+_PROGRAMS: Final = {
+    "controller": "runs Pipelines and Jobs",
+    "log-reader": "reads the logs of a node's runs",
+    "logs": "keeps the logs of all runs, and lets them be read",
+}
 """Each is a package with a module ``program``, whose ``main`` runs it; only the one that is started is imported."""
 
 
@@ -21,7 +25,7 @@ def main() -> None:
     )
     asked = parser.parse_args()
     try:
-        program = importlib.import_module(f"elt_operator.{asked.program}.program")
+        program = importlib.import_module(f"elt_operator.{asked.program.replace('-', '_')}.program")
     except ModuleNotFoundError as error:
         print(f"elt-operator: {error}; install the package with its extra: elt-operator[operator]", file=sys.stderr)  # noqa: T201 - before there is a log
         sys.exit(2)

@@ -5,6 +5,10 @@ class OperatorError(Exception):
     """Base of the operator's own errors."""
 
 
+class NotSetUp(OperatorError):
+    """A program cannot start; the message says what is missing, or wrong."""
+
+
 class Stale(OperatorError):
     """Our view of the cluster is out of date: look again in a moment."""
 

@@ -1,9 +1,24 @@
-"""The names of all metrics, as the operator itself registers them."""
+"""The names of all metrics, as the programs themselves register them."""
 
+import time
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+from prometheus_client.core import Metric
+
+from builders import START
 from elt_operator.controller.cache import Cache
 from elt_operator.controller.metrics import Metrics, State
 from elt_operator.controller.places import Places
 from elt_operator.controller.queue import WorkQueue
+from elt_operator.log_reader import metrics as log_reader
+from elt_operator.log_reader.keeper import Keeper
+from elt_operator.log_reader.pod_folders import PodFolders
+from elt_operator.log_reader.reader import Reader
+from elt_operator.log_reader.spool import Spool
+from elt_operator.logs import metrics as logs
+from elt_operator.logs.jobs import Watched
 
 _QUERIED = {"counter": "_total", "histogram": "_bucket", "gauge": ""}
 _DOCUMENTED = {**_QUERIED, "histogram": ""}
@@ -20,6 +35,23 @@ def documented_metrics() -> set[str]:
 
 
 def _names(endings: dict[str, str]) -> set[str]:
+    families = chain(_of_the_controller(), _of_the_keeper(), _of_a_log_reader())
+    return {f"{family.name}{endings[family.type]}" for family in families}
+
+
+def _of_the_controller() -> Iterable[Metric]:
     metrics = Metrics()
     metrics.registry.register(State(Cache(), WorkQueue(), lambda: True, Places([]), pipelines=True))
-    return {f"{family.name}{endings[family.type]}" for family in metrics.registry.collect()}
+    return metrics.registry.collect()
+
+
+def _of_the_keeper() -> Iterable[Metric]:
+    metrics = logs.Metrics()
+    metrics.registry.register(logs.State(Watched(lambda: START), lambda: START))
+    return metrics.registry.collect()
+
+
+def _of_a_log_reader() -> Iterable[Metric]:
+    nowhere = Path("/nowhere")
+    keeper = Keeper("http://nowhere", nowhere)
+    return log_reader.State(Reader(PodFolders(nowhere), Spool(nowhere, 1, 1), keeper, [], time.monotonic)).collect()

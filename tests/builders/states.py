@@ -77,7 +77,7 @@ def jobs() -> dict[str, State]:
         "error": _job(error),
         "stopped": _job(stopped, stop=True),
         "refused": _job(status.refused(a_job("weather-1"), refusal, at(1))),
-        "unknown": _job(status.lost(a_job("weather-1", status=_running()), at(60))),
+        "unknown": _job(status.lost(a_situation(now=60), a_job("weather-1", status=_running()))),
     }
 
 

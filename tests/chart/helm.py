@@ -13,6 +13,8 @@ CHART = ROOT / "charts" / "elt-operator"
 VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
 OLDEST_KUBERNETES = "1.34.0"
 NAMESPACE = "elt-operator"
+LOGS = "--set=logs.enabled=true"
+FOLLOW = "--set=logs.enabled=true,logs.source=follow"
 
 Manifest = dict[str, Any]
 
@@ -61,11 +63,38 @@ def of_kind(bodies: Iterable[Manifest], *kinds: str) -> list[Manifest]:
     return [body for body in bodies if body["kind"] in kinds]
 
 
-def deployment(text: str) -> Manifest:
-    (found,) = of_kind(objects(text), "Deployment")
+def value_set(name: str) -> Path:
+    return CHART / "ci" / f"{name}-values.yaml"
+
+
+def component(body: Manifest) -> str:
+    """Return whose an object is: operator, logs (the keeper's), log-reader or test."""
+    return str(body["metadata"]["labels"]["app.kubernetes.io/component"])
+
+
+def workload(text: str, program: str = "operator") -> Manifest:
+    """Return the Deployment or DaemonSet of a program: operator, logs or log-reader."""
+    (found,) = (body for body in of_kind(objects(text), "Deployment", "DaemonSet") if component(body) == program)
     return found
 
 
-def container(text: str) -> Manifest:
-    (found,) = deployment(text)["spec"]["template"]["spec"]["containers"]
+def pod(text: str, program: str = "operator") -> Manifest:
+    """Return the specification of a program's pods."""
+    return dict(workload(text, program)["spec"]["template"]["spec"])
+
+
+def container(text: str, program: str = "operator") -> Manifest:
+    (found,) = pod(text, program)["containers"]
     return dict(found)
+
+
+def rights(roles: Iterable[Manifest]) -> set[tuple[str, str, str]]:
+    """Return group, resource and verb of all that some roles grant."""
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }

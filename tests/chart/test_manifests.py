@@ -37,7 +37,7 @@ def without_labels_of_crds(bodies: list[Manifest]) -> list[Manifest]:
     return bodies
 
 
-@pytest.mark.parametrize("mode", ["cluster", "namespaced"])
+@pytest.mark.parametrize("mode", ["cluster", "namespaced", "logs"])
 def test_the_plain_manifests_are_up_to_date(mode: str) -> None:
     made = run(ROOT / "charts" / "plain", tool("helm4"), mode)
 
@@ -49,6 +49,7 @@ def test_the_plain_manifests_are_up_to_date(mode: str) -> None:
     [
         pytest.param("cluster", [], id="cluster"),
         pytest.param("namespaced", ["--set=namespaces={default}"], id="namespaced"),
+        pytest.param("logs", ["--set=logs.enabled=true"], id="logs"),
     ],
 )
 def test_the_plain_manifests_are_what_helm_installs(mode: str, arguments: list[str]) -> None:
@@ -74,3 +75,17 @@ def test_kustomize_builds_what_helm_installs(folder: str, arguments: list[str]) 
 
     assert built.returncode == 0, built.stdout
     assert without_namespace(built.stdout) == without_labels_of_crds(charts_own(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("mode", "admitted"), [("cluster", "restricted"), ("namespaced", "restricted"), ("logs", "privileged")]
+)
+def test_the_plain_namespace_admits_no_more_than_its_pods_need(mode: str, admitted: str) -> None:
+    (namespace,) = of_kind(objects((ROOT / "manifests" / "install" / f"{mode}.yaml").read_text()), "Namespace")
+
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == admitted
+
+
+@pytest.mark.parametrize("mode", ["cluster", "namespaced", "logs"])
+def test_the_plain_manifests_have_no_word_of_helm(mode: str) -> None:
+    assert "helm" not in (ROOT / "manifests" / "install" / f"{mode}.yaml").read_text().lower()

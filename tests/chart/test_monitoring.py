@@ -7,13 +7,14 @@ import promql_parser
 import pytest
 
 from builders.metrics import queried_metrics
-from chart.helm import CHART, objects, of_kind, rendered
+from chart.helm import CHART, FOLLOW, LOGS, container, objects, of_kind, rendered
 
 METRICS = queried_metrics()
 DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text())
 NAMED = "--set=settings.pipelineMetrics=true"
 """Without it there are no metrics of single Pipelines."""
-SHOWN = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel["targets"]]
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+SHOWN = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
 
 
 def alerts(*arguments: str) -> dict[str, str]:
@@ -37,7 +38,7 @@ def test_the_dashboard_shows_each_metric() -> None:
 
 
 def test_an_alert_can_be_evaluated() -> None:
-    for name, expression in alerts("--set=prometheusRule.staleSeconds=90000", NAMED).items():
+    for name, expression in alerts("--set=prometheusRule.staleSeconds=90000", NAMED, LOGS).items():
         promql_parser.parse(expression)
         assert metrics_of(expression) <= METRICS, name
 
@@ -45,6 +46,59 @@ def test_an_alert_can_be_evaluated() -> None:
 @pytest.mark.parametrize(("seconds", "there"), [(0, False), (90_000, True)])
 def test_the_alert_on_stale_pipelines_is_an_option(seconds: int, there: bool) -> None:
     assert ("EltPipelineStale" in alerts(f"--set=prometheusRule.staleSeconds={seconds}", NAMED)) is there
+
+
+@pytest.mark.parametrize(
+    ("arguments", "programs"),
+    [
+        pytest.param([], set(), id="no logs"),
+        pytest.param([FOLLOW], {"EltLogs", "EltLogKeeper"}, id="followed"),
+        pytest.param([LOGS], {"EltLogs", "EltLogKeeper", "EltLogReader"}, id="read on the nodes"),
+    ],
+)
+def test_there_are_alerts_on_the_programs_that_there_are(arguments: list[str], programs: set[str]) -> None:
+    found = (re.match("EltLog(s|Keeper|Reader)", name) for name in alerts(*arguments))
+
+    assert {match[0] for match in found if match} == programs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "programs"),
+    [
+        pytest.param([], {"operator"}, id="no logs"),
+        pytest.param([FOLLOW], {"operator", "logs"}, id="followed"),
+        pytest.param([LOGS], {"operator", "logs", "log-reader"}, id="read on the nodes"),
+    ],
+)
+def test_prometheus_finds_the_metrics_of_each_program(arguments: list[str], programs: set[str]) -> None:
+    text = rendered("--set=serviceMonitor.enabled=true", *arguments)
+    (monitor,) = of_kind(objects(text), "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+
+    found = set()
+    for service in of_kind(objects(text), "Service"):
+        ports = {port["name"]: port["targetPort"] for port in service["spec"]["ports"]}
+        if wanted.items() <= service["metadata"]["labels"].items() and endpoint["port"] in ports:
+            program = service["spec"]["selector"]["app.kubernetes.io/component"]
+            named = {port["name"]: port["containerPort"] for port in container(text, program)["ports"]}
+            assert named[ports[endpoint["port"]]] == 8080
+            assert service["spec"]["publishNotReadyAddresses"] is True
+            found.add(program)
+
+    assert found == programs
+    assert endpoint["path"] == "/metrics"
+
+
+def test_no_two_panels_share_a_place() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not taken & cells, panel["title"]
+        taken |= cells
+
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
 def test_grafana_gets_the_dashboard_as_it_is() -> None:

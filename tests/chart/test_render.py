@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,14 +13,17 @@ from chart.helm import (
     ROOT,
     VALUE_SETS,
     container,
-    deployment,
     helm,
     identity,
     objects,
     of_kind,
+    pod,
     rendered,
+    rights,
     run,
     tool,
+    value_set,
+    workload,
 )
 from elt_operator.settings.controller import Settings
 
@@ -37,25 +39,9 @@ each_value_set = pytest.mark.parametrize("values", VALUE_SETS, ids=lambda path: 
 each_helm = pytest.mark.parametrize("version", [3, 4])
 
 
-def value_set(name: str) -> Path:
-    return CHART / "ci" / f"{name}-values.yaml"
-
-
 def yaml_blocks(page: Path) -> list[str]:
     """Return the blocks of a page that are marked as YAML."""
     return re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def rights(bodies: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
-    """Return group, resource and verb of all that the roles among ``bodies`` grant."""
-    return {
-        (group, resource, verb)
-        for role in bodies
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 @each_helm
@@ -164,15 +150,17 @@ def test_no_two_objects_are_one(values: Path) -> None:
 
 
 @each_value_set
-def test_each_pod_is_restricted(values: Path) -> None:
-    text = rendered(values=values)
-    pods = [body["spec"] for body in of_kind(objects(text), "Pod")]
+def test_each_pod_but_the_log_readers_is_restricted(values: Path) -> None:
+    bodies = objects(rendered(values=values))
+    pods = [body["spec"] for body in of_kind(bodies, "Pod")]
+    deployed = [body["spec"]["template"]["spec"] for body in of_kind(bodies, "Deployment")]
 
-    for pod in (deployment(text)["spec"]["template"]["spec"], *pods):
-        (only,) = pod["containers"]
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+    for restricted in (*deployed, *pods):
+        (only,) = restricted["containers"]
+        assert restricted["securityContext"]["runAsNonRoot"] is True
+        assert restricted["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not restricted.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+        assert all("hostPath" not in volume for volume in restricted.get("volumes", []))
         assert only["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -181,26 +169,24 @@ def test_each_pod_is_restricted(values: Path) -> None:
 
 
 def test_the_user_is_no_one_elses() -> None:
-    pod = deployment(rendered())["spec"]["template"]["spec"]
-
-    assert pod["securityContext"]["runAsUser"] > 10000
+    assert pod(rendered())["securityContext"]["runAsUser"] > 10000
 
 
 def test_the_cluster_may_choose_the_user() -> None:
-    pod = deployment(rendered(values=value_set("openshift")))["spec"]["template"]["spec"]
+    context = pod(rendered(values=value_set("openshift")))["securityContext"]
 
-    assert not pod["securityContext"].keys() & {"runAsUser", "runAsGroup"}
+    assert not context.keys() & {"runAsUser", "runAsGroup"}
 
 
 def test_the_operators_own_pods_are_found_whatever_labels_there_are() -> None:
-    workload = deployment(rendered(values=value_set("labels")))["spec"]
+    spec = workload(rendered(values=value_set("labels")))["spec"]
 
-    assert workload["selector"]["matchLabels"] == SELECTOR
-    assert workload["template"]["metadata"]["labels"].items() >= SELECTOR.items()
-    assert workload["template"]["metadata"]["labels"]["team"] == "data-platform"
+    assert spec["selector"]["matchLabels"] == SELECTOR
+    assert spec["template"]["metadata"]["labels"].items() >= SELECTOR.items()
+    assert spec["template"]["metadata"]["labels"]["team"] == "data-platform"
 
 
-def test_with_a_list_of_namespaces_nothing_is_cluster_wide() -> None:
+def test_with_a_list_of_namespaces_nothing_of_the_operators_is_cluster_wide() -> None:
     bodies = objects(rendered(values=value_set("namespaces")))
 
     assert of_kind(bodies, *CLUSTER_WIDE) == []
@@ -269,9 +255,9 @@ def test_helm_test_may_read_the_deployment_and_no_more() -> None:
 
 
 def test_the_pod_of_helm_test_is_none_of_the_operators() -> None:
-    (pod,) = of_kind(objects(rendered()), "Pod")
+    (hook,) = of_kind(objects(rendered()), "Pod")
 
-    assert not pod["metadata"]["labels"].items() >= SELECTOR.items()
+    assert not hook["metadata"]["labels"].items() >= SELECTOR.items()
 
 
 def test_people_get_rights_on_pipelines_and_jobs_by_the_roles_they_have() -> None:
@@ -286,6 +272,7 @@ def test_people_get_rights_on_pipelines_and_jobs_by_the_roles_they_have() -> Non
     assert {verb for _, _, verb in aggregated["edit"]} == {"create", "update", "patch", "delete", "deletecollection"}
     assert aggregated["admin"] == aggregated["edit"]
     assert {group for granted in aggregated.values() for group, _, _ in granted} == {"elt-operator.io"}
+    assert ("elt-operator.io", "eltjobs/log", "get") in aggregated["view"]
 
 
 def test_without_rbac_no_right_is_granted() -> None:
@@ -361,6 +348,21 @@ def test_a_proxy_is_set_as_the_documentation_shows_it() -> None:
     assert [variable for variable in environment if "PROXY" in variable["name"]] == given["env"]
 
 
+EVERYTHING = tuple(
+    f"--set={name}.enabled=true"
+    for name in ("logs", "networkPolicy", "serviceMonitor", "prometheusRule", "dashboard", "podDisruptionBudget")
+)
+
+
+def test_two_releases_in_one_namespace_do_not_meet() -> None:
+    one, other = (
+        {identity(body) for body in objects(rendered("--set=crds.enabled=false", *EVERYTHING, release=release))}
+        for release in ("team-a", "team-b")
+    )
+
+    assert not one & other
+
+
 def test_two_releases_in_one_namespace_have_a_lease_each() -> None:
     for release in ("team-a", "team-b"):
         printed, name = rendered("--skip-tests", release=release), f"{release}-elt-operator"
@@ -371,7 +373,7 @@ def test_two_releases_in_one_namespace_have_a_lease_each() -> None:
 
 def test_two_releases_of_one_name_in_two_namespaces_do_not_meet() -> None:
     one, other = (
-        {identity(body) for body in objects(rendered("--set=crds.enabled=false", namespace=namespace))}
+        {identity(body) for body in objects(rendered("--set=crds.enabled=false", *EVERYTHING, namespace=namespace))}
         for namespace in ("one", "other")
     )
 
@@ -380,30 +382,11 @@ def test_two_releases_of_one_name_in_two_namespaces_do_not_meet() -> None:
 
 @pytest.mark.parametrize("release", ["elt-operator", "elt", "my-elt-operator", "r" * 53])
 def test_names_are_not_too_long(release: str) -> None:
-    bodies = objects(rendered("--set=dashboard.enabled=true", release=release, namespace="n" * 63))
+    bodies = objects(rendered(*EVERYTHING, release=release, namespace="n" * 63))
 
     for body in bodies:
-        longest = 63 if body["kind"] in {"Deployment", "Service"} else 253
+        longest = 63 if body["kind"] in {"DaemonSet", "Deployment", "Service"} else 253
         assert len(body["metadata"]["name"]) <= longest
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        pytest.param([], "--all-namespaces", id="all namespaces"),
-        pytest.param(["--set=namespaces={team-a,team-b}"], "-n team-a", id="some namespaces"),
-        pytest.param(["--set=crds.enabled=false"], "kubectl apply --server-side -f crds/", id="no resource types"),
-        pytest.param([], "No image has been published yet", id="the default image"),
-    ],
-)
-def test_the_notes_say_what_comes_next(arguments: list[str], said: str) -> None:
-    installed = run(
-        tool("helm4"), "install", "elt-operator", CHART, "--namespace=elt-operator", "--dry-run=client", *arguments
-    )
-    _, _, notes = installed.stdout.partition("NOTES:")
-
-    assert "kubectl get eltpipelines.elt-operator.io" in notes
-    assert said in notes
 
 
 def test_each_alert_is_documented() -> None:

@@ -1,6 +1,8 @@
 """The values' schema refuses what the chart does not know."""
 
+import json
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -9,7 +11,10 @@ import yaml
 from chart.helm import CHART, helm
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
-FREE = {"commonLabels", "nodeSelector", "podLabels", "podAnnotations", "labels", "annotations", "requests", "limits"}
+FREE = {
+    "commonLabels", "nodeSelector", "podLabels", "podAnnotations", "labels", "annotations", "requests", "limits",
+    "serviceAccountAnnotations", "volume",
+}  # fmt: skip
 
 
 def tables(values: dict[str, Any], path: str = "") -> Iterator[str]:
@@ -58,6 +63,27 @@ def test_a_misspelt_name_is_refused(table: str, version: int) -> None:
         pytest.param('serviceMonitor.interval="30"', "/serviceMonitor/interval", id="an interval without a unit"),
         pytest.param('tolerations=[{"efect":"NoExecute"}]', "/tolerations/0", id="a misspelt field of a toleration"),
         pytest.param('affinity={"podAfinity":{}}', "/affinity", id="a misspelt affinity"),
+        pytest.param("networkPolicy.storePorts=[]", "/networkPolicy/storePorts", id="no port of the store"),
+        pytest.param('logs.source="sidecar"', "/logs/source", id="an unknown source of logs"),
+        pytest.param("logs.retentionDays=0", "/logs/retentionDays", id="logs that are not kept"),
+        pytest.param('logs.retentionDays="90"', "/logs/retentionDays", id="days as a string"),
+        pytest.param('logs.store.url="/logs"', "/logs/store/url", id="a folder as a bucket"),
+        pytest.param('logs.store.url="s3://"', "/logs/store/url", id="no bucket"),
+        pytest.param('logs.store.url="https://s3.example.com/logs"', "/logs/store/url", id="an endpoint as a bucket"),
+        pytest.param('logs.store.size="0Gi"', "/logs/store/size", id="a volume without room"),
+        pytest.param('logs.store.volume="data"', "/logs/store/volume", id="a volume that is a word"),
+        pytest.param('logs.maskPatterns=[""]', "/logs/maskPatterns/0", id="a pattern that hides everything"),
+        pytest.param(f"logs.maskPatterns={json.dumps(['x'] * 21)}", "/logs/maskPatterns", id="too many patterns"),
+        pytest.param(
+            'logs.keeper.env=[{"name":"ELT_OPERATOR_STORE"}]', "/logs/keeper/env/0/name", id="a setting of the keeper"
+        ),
+        pytest.param("logs.reader.spoolBytes=1048576", "/logs/reader/spoolBytes", id="a spool that is too small"),
+        pytest.param('logs.reader.podLogs="var/log/pods"', "/logs/reader/podLogs", id="a path without its root"),
+        pytest.param(
+            'logs.reader.tolerations=[{"efect":"x"}]',
+            "/logs/reader/tolerations/0",
+            id="a misspelt toleration of readers",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path(argument: str, path: str) -> None:
@@ -68,3 +94,20 @@ def test_an_alert_that_could_never_fire_is_refused_in_words() -> None:
     said = refusal('prometheusRule={"enabled":true,"staleSeconds":60}')
 
     assert "prometheusRule.staleSeconds needs settings.pipelineMetrics: true" in said
+
+
+PLACES = {
+    "url": "s3://logs/elt",
+    "existingClaim": "logs",
+    "volume": {"nfs": {"server": "nfs.example.com", "path": "/"}},
+}
+
+
+@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("places", [*combinations(PLACES, 2), tuple(PLACES)], ids=" and ".join)
+def test_two_places_for_logs_are_refused_in_words(places: tuple[str, ...], version: int) -> None:
+    store = {place: PLACES[place] for place in places}
+
+    said = refusal(f"logs={json.dumps({'enabled': True, 'store': store})}", version)
+
+    assert "only one of logs.store.url, logs.store.existingClaim and logs.store.volume can be set" in said

@@ -18,6 +18,7 @@ VERBS = {
     "leftovers": "name what a killed local cluster has left on this machine; exit code 0 when there is nothing",
     "kubeconfig": "print the path of its administrator's kubeconfig",
     "audit-log": "print the path of the API server's audit log",
+    "pod-logs": "print the path of its nodes' folder of the logs of pods",
     "bin": "print the folder of the built programs, kubectl among them",
     "load-image": "load OCI or docker image archives into it",
 }
@@ -58,10 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
             provider.down()
         case "status":
             return 0 if provider.status() else 1
-        case "kubeconfig":
-            print(provider.kubeconfig)
-        case "audit-log":
-            print(provider.audit_log)
+        case "kubeconfig" | "audit-log" | "pod-logs":
+            print(getattr(provider, arguments.verb.replace("-", "_")))
         case "load-image":
             for archive in arguments.archives:
                 provider.load_image(archive)

@@ -9,6 +9,7 @@ from cluster.console import say
 from cluster.errors import ClusterError
 from cluster.images import images_in
 from cluster.kubectl import Kubectl
+from cluster.settings import KUBELETS_POD_LOGS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,11 @@ class Existing:
     def audit_log(self) -> Path:
         """Out of our reach."""
         raise ClusterError("the audit log of a cluster of yours cannot be read from here; use CLUSTER=local")
+
+    @property
+    def pod_logs(self) -> Path:
+        """Where a kubelet keeps the logs of pods unless it is told otherwise."""
+        return KUBELETS_POD_LOGS
 
     def up(self) -> None:
         """Check that the cluster answers."""

@@ -11,7 +11,7 @@ from cluster.console import output_of, say
 from cluster.errors import ClusterError
 from cluster.images import images_in
 from cluster.kubectl import Kubectl
-from cluster.settings import HERE
+from cluster.settings import HERE, KUBELETS_POD_LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,11 @@ class Kind:
     def kubectl(self) -> Kubectl:
         """How to ask the cluster."""
         return Kubectl(self.settings.bin / "kubectl", self.kubeconfig)
+
+    @property
+    def pod_logs(self) -> Path:
+        """Where a kubelet keeps the logs of pods unless it is told otherwise."""
+        return KUBELETS_POD_LOGS
 
     def up(self) -> None:
         """Make a healthy cluster be there; one that is healthy already is left as it is."""

@@ -39,6 +39,11 @@ class Local:
         return self.layout.audit_log
 
     @property
+    def pod_logs(self) -> Path:
+        """Where the kubelet keeps the logs of pods."""
+        return self.layout.state / "podlogs"
+
+    @property
     def kubectl(self) -> Kubectl:
         """How to ask the cluster."""
         return Kubectl(self.layout.bin / "kubectl", self.kubeconfig)

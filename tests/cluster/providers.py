@@ -29,6 +29,10 @@ class Provider(Protocol):
     def audit_log(self) -> Path:
         """Return the path of the API server's audit log."""
 
+    @property
+    def pod_logs(self) -> Path:
+        """Return the path of the nodes' folder of the logs of pods."""
+
     def up(self) -> None:
         """Make a healthy cluster be there; one that is healthy already is left as it is."""
 

@@ -27,6 +27,7 @@ FLAGS = {
 HERE = Path(__file__).resolve().parent
 PROGRAMS = HERE / "programs"
 TEMPLATES = HERE / "templates"
+KUBELETS_POD_LOGS = Path("/var/log/pods")
 
 LONGEST_STATE_PATH = 70  # below it lies a Unix socket, whose path may have 107 characters
 

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from elt_operator.kube.proxies import proxy_for
+from elt_operator.settings import log_reader, logs
 from elt_operator.settings.controller import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,9 +21,14 @@ CHART = ROOT / "charts" / "elt-operator"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 INSTALL = (ROOT / "docs" / "install.md").read_text()
+LOGS = (ROOT / "docs" / "logs.md").read_text()
 
-GIVEN_OTHERWISE = {"watch_namespaces", "health_port", "lease_namespace", "lease_name", "identity"}
-"""Settings that are the values `namespaces`, the chart's only port, the release's namespace, and the pod's name."""
+GIVEN_OTHERWISE = {"watch_namespaces", "keep_logs", "health_port", "lease_namespace", "lease_name", "identity"}
+"""Settings that are the values `namespaces` and `logs.enabled`, the chart's only port, the release's namespace and
+name, and the pod's name."""
+
+AS_A_WHOLE = {"requests", "limits", "labels"}
+"""Values whose names below are Kubernetes' or the user's: each is documented as a whole."""
 
 
 def camel_case(name: str) -> str:
@@ -74,16 +82,51 @@ def test_each_value_of_the_settings_is_one() -> None:
     assert VALUES["settings"].keys() <= settings
 
 
-def documented() -> Iterator[tuple[str, Any]]:
+@pytest.mark.parametrize(
+    ("value", "setting"),
+    [
+        pytest.param(VALUES["logs"]["source"], logs.Settings.model_fields["log_source"], id="source"),
+        pytest.param(VALUES["logs"]["retentionDays"], logs.Settings.model_fields["retention_days"], id="retentionDays"),
+        pytest.param(VALUES["logs"]["reader"]["podLogs"], log_reader.Settings.model_fields["pod_logs"], id="podLogs"),
+        pytest.param(
+            VALUES["logs"]["reader"]["spoolBytes"], log_reader.Settings.model_fields["spool_bytes"], id="spool"
+        ),
+    ],
+)
+def test_a_value_of_the_logs_is_the_default_of_its_setting(value: object, setting: FieldInfo) -> None:
+    assert str(value) == str(setting.default)
+
+
+@pytest.mark.parametrize(
+    ("path", "program", "name"),
+    [
+        pytest.param("retentionDays", logs.Settings, "retention_days", id="retentionDays"),
+        pytest.param("reader/spoolBytes", log_reader.Settings, "spool_bytes", id="spoolBytes"),
+        pytest.param("maskPatterns", logs.Settings, "mask_patterns", id="maskPatterns"),
+    ],
+)
+def test_the_bounds_of_a_value_of_the_logs_are_those_of_its_setting(
+    path: str, program: type[BaseModel], name: str
+) -> None:
+    value, setting = SCHEMA["properties"]["logs"], program.model_json_schema()["properties"][name]
+    for part in path.split("/"):
+        value = value["properties"][part]
+
+    for bound in ("minimum", "maximum", "maxItems"):
+        assert value.get(bound) == setting.get(bound)
+
+
+def documented(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the path and the default of each value but the settings, which have a table of their own."""
-    for name, value in VALUES.items():
-        if not isinstance(value, dict) or not value:
-            yield name, value
-        elif name != "settings":
-            yield from ((f"{name}.{below}", default) for below, default in value.items())
+    for name, value in values.items():
+        path = f"{above}{name}"
+        if not isinstance(value, dict) or not value or name in AS_A_WHOLE:
+            yield path, value
+        elif path != "settings":
+            yield from documented(value, f"{path}.")
 
 
-@pytest.mark.parametrize(("path", "default"), list(documented()))
+@pytest.mark.parametrize(("path", "default"), list(documented(VALUES)))
 def test_a_value_is_documented_with_its_default(path: str, default: Any) -> None:
     assert f"| `{path}` | `{json.dumps(default)}` | " in INSTALL
 
@@ -93,6 +136,25 @@ def test_a_setting_is_documented_with_its_variable(name: str) -> None:
     variable = "ELT_OPERATOR_" + re.sub(r"([A-Z])", r"_\1", name).upper()
 
     assert f"| `{variable}` | `settings.{name}` | " in INSTALL
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        pytest.param(program, name, id=f"{program.__module__.rpartition('.')[2]} {name}")
+        for program in (logs.Settings, log_reader.Settings)
+        for name in program.model_fields
+        if name != "identity"
+    ],
+)
+def test_a_setting_of_keeper_and_reader_is_documented_with_its_default(
+    program: type[logs.Settings | log_reader.Settings], name: str
+) -> None:
+    default = program.model_fields[name].get_default(call_default_factory=True)
+    stated = [row.split(" | ")[2] for row in LOGS.splitlines() if row.startswith(f"| `ELT_OPERATOR_{name.upper()}` | ")]
+
+    assert stated
+    assert default in ("", None) or program.model_fields[name].is_required() or str(default) in stated[0].strip("`")
 
 
 @pytest.mark.parametrize(

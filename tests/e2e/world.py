@@ -81,7 +81,7 @@ def scale_operator(replicas: int) -> None:
     """Have so many pods of the installed operator; with 0, return when none is left."""
     kubectl("scale", "--namespace=elt-operator", "deployment/elt-operator", f"--replicas={replicas}")
     if replicas == 0:
-        kubectl("wait", "--namespace=elt-operator", "pod", "--selector=app.kubernetes.io/name=elt-operator",
+        kubectl("wait", "--namespace=elt-operator", "pod", "--selector=app.kubernetes.io/component=operator",
                 "--for=delete", "--timeout=60s")  # fmt: skip
 
 

@@ -30,9 +30,14 @@
 {{- end }}
 
 {{- define "elt-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "elt-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: operator
+{{ include "elt-operator.selectorOf" (list . "operator") }}
+{{- end }}
+
+{{- /* Takes a list: the root, and whose pods: those of operator, logs or log-reader. */}}
+{{- define "elt-operator.selectorOf" -}}
+app.kubernetes.io/name: {{ include "elt-operator.name" (first .) }}
+app.kubernetes.io/instance: {{ (first .).Release.Name }}
+app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
 {{- /* Takes a list: the root, and labels that only this object has. */}}
@@ -49,12 +54,52 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{- /* What the pods of operator and test have in common. */}}
+{{- define "elt-operator.keeperName" -}}
+{{- printf "%s-logs" (include "elt-operator.fullname" .) }}
+{{- end }}
+
+{{- define "elt-operator.readerName" -}}
+{{- printf "%s-log-reader" (include "elt-operator.fullname" .) }}
+{{- end }}
+
+{{- /* Whether there is a log reader on each node; empty: no. */}}
+{{- define "elt-operator.readsOnNodes" -}}
+{{- if and .Values.logs.enabled (eq .Values.logs.source "node") }}yes{{ end }}
+{{- end }}
+
+{{- /* How each program logs. */}}
+{{- define "elt-operator.logSettings" -}}
+- name: ELT_OPERATOR_LOG_LEVEL
+  value: {{ .Values.settings.logLevel }}
+- name: ELT_OPERATOR_LOG_FORMAT
+  value: {{ .Values.settings.logFormat }}
+{{- end }}
+
+{{- define "elt-operator.maskPatterns" -}}
+{{- with .Values.logs.maskPatterns }}
+- name: ELT_OPERATOR_MASK_PATTERNS
+  value: {{ toJson . | quote }}
+{{- end }}
+{{- end }}
+
+{{- /* What the pods have in common, but for the log reader's. */}}
 {{- define "elt-operator.anyPod" -}}
+{{- include "elt-operator.podOf" (list . dict) }}
+{{- end }}
+
+{{- /* Takes a list: the root, and what else the security context has; null: nothing. */}}
+{{- define "elt-operator.podOf" -}}
+{{- $context := dict }}
+{{- range $name, $value := merge (last .) (default dict (first .).Values.podSecurityContext) }}
+{{- if not (kindIs "invalid" $value) }}
+{{- $_ := set $context $name $value }}
+{{- end }}
+{{- end }}
+{{- with first . -}}
 enableServiceLinks: false  # a Service's variables would begin as the settings' do
 securityContext:
   runAsNonRoot: true
-  {{- with .Values.podSecurityContext }}
+  {{- with $context }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
   seccompProfile:
@@ -70,6 +115,7 @@ nodeSelector:
 {{- with .Values.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -126,10 +126,12 @@ class Executor:
 
     async def _delete(self, action: DeleteRun | DeleteJob | DeleteSlot) -> None:
         match action:
-            case DeleteRun(run):
+            case DeleteRun(run, job, events):
                 await self.cluster.delete_run(run)
                 self.cache.runs.forget(run.uid)
                 logger.debug("%s: run %s removed; its Job records how it ended", run.key, run.name)
+                if job:
+                    await self.tell(job, events)
             case DeleteJob(ended):
                 await self.cluster.delete_job(ended)
                 self.cache.history.get(ended.key, {}).pop(ended.uid, None)

@@ -42,6 +42,10 @@ class DeleteRun:
     """Remove ``run`` and its pods, unless it is another one by now."""
 
     run: Run
+    job: Job | None = None
+    """The Job that ``events`` are about."""
+    events: Sequence[Event] = ()
+    """What to tell about the Job besides, once it is removed."""
 
 
 @dataclass(frozen=True)

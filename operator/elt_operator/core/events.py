@@ -61,6 +61,15 @@ def _about_data(before: Condition | None, now: Condition | None) -> list[Event]:
     return []
 
 
+def log_not_kept() -> Event:
+    """Return what to tell of a Job once its run is removed although its log was not stored."""
+    message = (
+        "The run is removed, although its log was not stored within 24 hours. "
+        "Check the log reader on the run's node, and the keeper of the logs."
+    )
+    return Event("Warning", Reason.LOG_NOT_KEPT, message)
+
+
 def about(job: Job, written: JobStatus) -> list[Event]:
     """Return what to tell once ``written`` has become the status of ``job``: success is nothing to act upon."""
     told = {attempt.number for attempt in job.status.attempts or []}

@@ -245,7 +245,7 @@ def _lost(situation: Situation, job: Job) -> Iterator[Step]:
     """Yield what to do about a Job whose run is gone: nothing before the last process of it is."""
     of_run = (pod for pod in situation.pods if pod.run_name == job.status.task_name)
     if not any(pod.alive for pod in of_run):
-        yield _write(job, status.lost(job, situation.now))
+        yield _write(job, status.lost(situation, job))
 
 
 def _waiting(situation: Situation, job: Job) -> Iterator[Step]:
@@ -299,7 +299,7 @@ def _faulty(situation: Situation, job: Job, fault: Fault) -> Iterator[Step]:
         refused = _write(job, status.refused(job, admission.faulty(fault), situation.now))
         yield from _ask(situation, RunOf(job.name, job.uid)) or [refused]
     elif outcome.is_over(run, pods):
-        yield _write(job, status.ended_plainly(job, run, pods, fault, situation.now))
+        yield _write(job, status.ended_plainly(situation, job, run, pods, fault))
     elif wanted := stop.asked_for(situation, run, job):
         yield StopRun(run, wanted)
 
@@ -384,5 +384,15 @@ def _retention(situation: Situation) -> Iterator[Step]:
             continue
         yield from _ask(situation, LiveJob(run.job_name, run.job_uid))
         if (job := situation.former_jobs.get(run.job_uid)) and job.ended:
-            yield DeleteRun(run)
+            yield _delete_run(situation, run, job)
     yield from (DeleteJob(job) for job in retention.surplus_jobs(situation))
+
+
+def _delete_run(situation: Situation, run: Run, job: Job) -> Step:
+    """Return the deletion of a run whose time is over; while its log is awaited, when to look again."""
+    until = retention.log_awaited_until(situation, run, job)
+    if until is None:
+        return DeleteRun(run)
+    if situation.now < until:
+        return LookAgain(min(situation.now + retention.LOG_LOOKS, until))
+    return DeleteRun(run, job, [events.log_not_kept()])

@@ -278,6 +278,7 @@ def run(pipeline: Pipeline, job: Job, number: int, limits: Limits) -> dict[str, 
         names.MANAGED_BY_LABEL: names.MANAGER,
         names.PIPELINE_LABEL: job.key.pipeline,
         names.JOB_LABEL: job.name,
+        names.JOB_UID_LABEL: job.uid,
         names.RUN_NUMBER_LABEL: str(number),
     }
     return {

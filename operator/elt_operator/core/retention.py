@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from elt_operator.core import outcome, schedule
-from elt_operator.core.model import EndedJob, Run
+from elt_operator.core.model import EndedJob, Job, Run
 from elt_operator.core.situation import Situation
 
 
@@ -44,6 +45,24 @@ def _seconds_kept(situation: Situation, run: Run) -> int:
     spec = situation.spec
     own = spec.run_retention_seconds if spec else None
     return situation.limits.run_retention if own is None else own
+
+
+LOG_WAIT: Final = timedelta(hours=24)
+"""How long a run is kept for its log's sake."""
+LOG_LOOKS: Final = timedelta(seconds=30)
+"""How often it is looked whether the log is kept: nobody tells."""
+
+
+def log_awaited_until(situation: Situation, run: Run, job: Job) -> datetime | None:
+    """Return until when ``run``, whose Job has ended, is kept for its log's sake; ``None``: it is not.
+
+    One that somebody has resumed would work again.
+    """
+    log, end = job.status.log, job.status.end_time
+    awaited = situation.limits.keeps_logs and log is not None and log.state == "Collecting"
+    if end is None or not awaited or not outcome.is_over(run, situation.pods_of(run)):
+        return None
+    return end + LOG_WAIT
 
 
 def runs_by_due_time(situation: Situation) -> list[tuple[datetime, Run]]:

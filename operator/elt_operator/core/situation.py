@@ -15,7 +15,7 @@ from elt_operator.resources.pipeline import PipelineSpec
 
 @dataclass(frozen=True)
 class Limits:
-    """What an administrator allows; all in seconds."""
+    """What an administrator allows; times are in seconds."""
 
     timeout: int = 3600
     """Of one attempt, for Pipelines that set none; 0: none."""
@@ -23,6 +23,8 @@ class Limits:
     """How long a Job waits for a Pipeline that does not exist."""
     run_retention: int = 3600
     """How long a run is kept once its Job has told how it ended."""
+    keeps_logs: bool = False
+    """Whether logs are kept: then a run waits for its log, too."""
 
 
 @dataclass(frozen=True)

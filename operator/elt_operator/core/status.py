@@ -13,7 +13,7 @@ from elt_operator.core.slots import Settled
 from elt_operator.core.words import shortened
 from elt_operator.resources import conditions
 from elt_operator.resources.conditions import Condition, ConditionStatus, transitioned
-from elt_operator.resources.job import JobStatus
+from elt_operator.resources.job import JobLog, JobStatus
 from elt_operator.resources.phases import TERMINAL_PHASES, Phase
 from elt_operator.resources.pipeline import ActiveJob, LastJob, PipelineStatus
 from elt_operator.resources.reasons import Reason
@@ -124,10 +124,16 @@ def ended(situation: Situation, job: Job, run: Run, result: outcome.Outcome) -> 
         result=result.result,
         warnings=result.warnings or None,
         warning_count=len(result.warnings) or None,
+        log=_log(situation, started=any(attempt.start_time for attempt in result.attempts)),
     )
 
 
-def ended_plainly(job: Job, run: Run, pods: Sequence[Pod], fault: Fault, now: datetime) -> JobStatus:
+def _log(situation: Situation, *, started: bool) -> JobLog | None:
+    """Return what is said of the log until its keeper says more; ``None``: there is none, or nobody keeps it."""
+    return JobLog(state="Collecting") if situation.limits.keeps_logs and started else None
+
+
+def ended_plainly(situation: Situation, job: Job, run: Run, pods: Sequence[Pod], fault: Fault) -> JobStatus:
     """Return the last status of a Job whose run is over, from plain facts alone: all else that was said is left out."""
     plain = [replace(pod, ended=pod.ended and replace(pod.ended, message=""), message="", others=()) for pod in pods]
     finish = run.finish and replace(run.finish, message="")
@@ -139,12 +145,13 @@ def ended_plainly(job: Job, run: Run, pods: Sequence[Pod], fault: Fault, now: da
         phase=ending.reason.phase,
         reason=ending.reason,
         observed_generation=job.generation,
-        conditions=_job_conditions(job, ending.reason.phase, replace(ending, message=message), now),
+        conditions=_job_conditions(job, ending.reason.phase, replace(ending, message=message), situation.now),
         start_time=run.created,
-        end_time=(end.end_time if end else None) or now,
+        end_time=(end.end_time if end else None) or situation.now,
         exit_code=end.exit_code if end else None,
         task_name=run.name,
         error_message=outcome.error_message(ending, None),
+        log=_log(situation, started=any(pod.started for pod in pods)),
     )
 
 
@@ -160,7 +167,7 @@ def refused(job: Job, denial: Finding, now: datetime) -> JobStatus:
     )
 
 
-def lost(job: Job, now: datetime) -> JobStatus:
+def lost(situation: Situation, job: Job) -> JobStatus:
     """Return the last status of a Job whose run is gone, and with it the truth about its end."""
     message = (
         f"Run {job.status.task_name} is gone, and how it ended is unknown. Check the destination, "
@@ -171,9 +178,10 @@ def lost(job: Job, now: datetime) -> JobStatus:
             "phase": Phase.UNKNOWN,
             "reason": Reason.RESULT_LOST.value,
             "observed_generation": job.generation,
-            "conditions": _job_conditions(job, Phase.UNKNOWN, Finding(Reason.RESULT_LOST, message), now),
-            "end_time": now,
+            "conditions": _job_conditions(job, Phase.UNKNOWN, Finding(Reason.RESULT_LOST, message), situation.now),
+            "end_time": situation.now,
             "error_message": message,
+            "log": _log(situation, started=True),
         }
     )
 

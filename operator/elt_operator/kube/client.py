@@ -111,7 +111,7 @@ class Client:
         return context
 
     def _proxy(self) -> str | None:
-        """Return the proxy that KUBECONFIG names, or else the environment; raises ``ConfigException``."""
+        """Return the proxy that KUBECONFIG names, or else the environment; raises ``NotSetUp``."""
         if self._configuration.proxy:
             return proxies.usable(self._configuration.proxy, "proxy-url of KUBECONFIG")
         return proxies.proxy_for(self.server, getproxies_environment())
@@ -120,12 +120,20 @@ class Client:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Put the current token on each request, which is renewed on disk; a redirect would carry it elsewhere."""
+        if "Authorization" in request.headers:
+            return await self._without_redirect(request, handler)
         try:
             token = await self._configuration.get_api_key_with_prefix("BearerToken")
         except config.ConfigException as error:
             raise ApiError(0, "NoToken", f"the service account's token cannot be read: {error}") from error
         if token:
             request.headers["Authorization"] = token.strip()
+        return await self._without_redirect(request, handler)
+
+    @staticmethod
+    async def _without_redirect(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
         answer = await handler(request)
         if _REDIRECT <= answer.status < _ERROR:
             answer.close()
@@ -173,10 +181,18 @@ class Client:
         *,
         content_type: str = "application/json",
         accept: str = "application/json",
+        token: str = "",
         **query: str,
     ) -> dict[str, Any]:
-        """Return the object that the API server answers; raises ``ApiError``, or what aiohttp raises in an outage."""
+        """Return the object that the API server answers; raises ``ApiError``, or what aiohttp raises in an outage.
+
+        With ``token`` it is its bearer who asks, not we.
+        """
         headers = {"Content-Type": content_type, "Accept": accept}
+        if token:
+            if self._configuration.cert_file:
+                raise ApiError(0, "NoToken", "our client certificate would speak for whoever has the token")
+            headers["Authorization"] = f"Bearer {token}"
         return answers.json_object(await self._read(method, path, query, body, **headers))
 
     async def pages(
@@ -273,18 +289,25 @@ class Client:
 
         An end proves nothing: whatever stands between may cause one. Raises as ``log`` does.
         """
+        async with asyncio.timeout(_FOLLOWED_SECONDS):
+            async for chunk in self.log_stream(namespace, pod, container, follow="true"):
+                take(chunk)
+
+    async def log_stream(self, namespace: str, pod: str, container: str, **query: str) -> AsyncIterator[bytes]:
+        """Yield a container's log, each line behind the kubelet's time; with ``follow``, until it ends.
+
+        ``query`` may have more PodLogOptions. An end proves nothing: whatever stands between may cause one. Raises as
+        ``log`` does.
+        """
         path = paths.PODS.object(namespace, pod, "log")
-        query = {"container": container, "timestamps": "true", "follow": "true"}
+        query = {"container": container, "timestamps": "true", **query}
         begun = False
-        async with (
-            asyncio.timeout(_FOLLOWED_SECONDS),
-            self._answer("GET", path, query, timeout=_FOLLOW_TIMEOUT) as answer,
-        ):
+        async with self._answer("GET", path, query, timeout=_FOLLOW_TIMEOUT) as answer:
             async for chunk in answer.content.iter_any():
                 if not begun:
                     _raise_if_lost(chunk)
                 begun = True
-                take(chunk)
+                yield chunk
 
     async def log_end(self, namespace: str, pod: str, container: str, seconds: float = LOG_SECONDS) -> str:
         """Return the last lines of a container's log, at most 64 KiB, as far as ``seconds`` and 20 MiB go.

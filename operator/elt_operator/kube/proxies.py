@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from kubernetes.aio.config import ConfigException
+from elt_operator.errors import NotSetUp
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -20,7 +20,7 @@ def proxy_for(server: str, variables: Mapping[str, str]) -> str | None:
     """Return the address of the proxy to ``server``; ``None``: there is none.
 
     ``variables`` are those of the environment as ``urllib.request.getproxies_environment`` gives them: by scheme, and
-    ``no`` for the exceptions. Raises ``ConfigException`` for an address that cannot be used.
+    ``no`` for the exceptions. Raises ``NotSetUp`` for an address that cannot be used.
     """
     url = urlsplit(server)
     proxy = variables.get(url.scheme, "").strip()
@@ -30,14 +30,14 @@ def proxy_for(server: str, variables: Mapping[str, str]) -> str | None:
 
 
 def usable(proxy: str, source: str) -> str:
-    """Return the address of a proxy, which ``source`` gives, in full; raises ``ConfigException``."""
+    """Return the address of a proxy, which ``source`` gives, in full; raises ``NotSetUp``."""
     full = proxy if "://" in proxy else f"http://{proxy}"
     with suppress(ValueError):
         url = urlsplit(full)
         if url.scheme == "http" and url.hostname and (url.port is None or url.port > 0):
             return full
     # without the address: it may hold a password
-    raise ConfigException(f"the proxy in {source} cannot be used: set an address such as http://proxy.example.com:3128")
+    raise NotSetUp(f"the proxy in {source} cannot be used: set an address such as http://proxy.example.com:3128")
 
 
 def _excepted(url: SplitResult, exceptions: str) -> bool:

@@ -1,13 +1,15 @@
 """The Job: one execution of a Pipeline."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 
 from elt_operator.resources import texts
 from elt_operator.resources.conditions import Conditions
 from elt_operator.resources.fields import (
     ATOMIC,
+    Count,
     Fields,
     Generation,
     Label,
@@ -35,10 +37,15 @@ MOST_ATTEMPTS = 64
 """How many of a run's attempts its Job's status tells of: the last ones. Evictions can make many."""
 
 
+def _unchanged(field: str) -> str:
+    """Return in CEL whether ``field`` is as it was."""
+    return f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+
+
 def _fixed(field: str) -> dict[str, str]:
     """Return the rule that ``field`` of a Job's spec never changes, nor appears, nor goes."""
     return rule(
-        f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        _unchanged(field),
         "a Job's spec cannot be changed; create a new Job with a new name instead",
         field=f".{field}",
         reason="FieldValueForbidden",
@@ -117,18 +124,33 @@ class Attempt(Fields):
     """When its container ended."""
 
 
-class JobStatus(
+class JobLog(
     Fields,
     json_schema_extra=rules(
         rule(
-            f"!has(oldSelf.phase) || !(oldSelf.phase in {sorted(phase.value for phase in TERMINAL_PHASES)})"
-            " || self == oldSelf",
-            "the Job has ended, so its status can no longer change",
+            "oldSelf.state == 'Collecting' || self == oldSelf",
+            "what became of the log is known, so it can no longer change",
             reason="FieldValueForbidden",
         )
     ),
 ):
-    """The state of the Job."""
+    """What became of the run's log, if logs are kept (logs.enabled)."""
+
+    state: Literal["Collecting", "Kept", "Incomplete"]
+    """Collecting: it is being stored. Kept: every line of it is stored. Incomplete: something is missing; reason and
+    gaps say what."""
+    lines: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
+    """How many lines are stored, those of all attempts together."""
+    bytes: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
+    """How many bytes they have, uncompressed."""
+    gaps: Count | None = None
+    """In how many places something is missing; the log itself says where, with times."""
+    reason: ShortText | None = None
+    """Why something is missing, in one word; docs/logs.md lists them."""
+
+
+class Told(Fields):
+    """What is told of a Job until it has ended, and never changes afterwards."""
 
     phase: Phase = Phase.QUEUED
     """QUEUED, RUNNING, COMPLETE, ERROR, STOPPED or UNKNOWN. The last four never change again."""
@@ -164,3 +186,22 @@ class JobStatus(
     """What somebody may want to look at, although the Job completed."""
     warning_count: Annotated[int, Field(ge=0, le=MOST_WARNINGS)] | None = None
     """How many warnings there are; absent if there are none."""
+
+
+_ENDED: Final = f"has(oldSelf.phase) && oldSelf.phase in {sorted(phase.value for phase in TERMINAL_PHASES)}"
+
+
+class JobStatus(
+    Told,
+    json_schema_extra=rules(
+        rule(
+            f"!({_ENDED}) || ({' && '.join(_unchanged(to_camel(field)) for field in Told.model_fields)})",
+            "the Job has ended, so its status can no longer change",
+            reason="FieldValueForbidden",
+        )
+    ),
+):
+    """The state of the Job."""
+
+    log: JobLog | None = None
+    """What became of the run's log; absent if logs are not kept, or if nothing of the run ever started."""

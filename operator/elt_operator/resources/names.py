@@ -15,6 +15,9 @@ PIPELINE_LABEL = f"{GROUP}/pipeline"
 JOB_LABEL = f"{GROUP}/job"
 """On runs and their pods: the name of the Job."""
 
+JOB_UID_LABEL = f"{GROUP}/job-uid"
+"""On runs and their pods: the UID of the Job. Names come again, UIDs never."""
+
 RUN_NUMBER_LABEL = f"{GROUP}/run-number"
 """On runs and their pods: the run's number within its Pipeline, from 1."""
 

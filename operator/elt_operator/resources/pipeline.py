@@ -74,6 +74,18 @@ class Expectations(Fields):
     reads. Ignore: it does not, for example because a mapper filters rows."""
 
 
+class LogRetention(
+    Fields,
+    json_schema_extra=rules(rule("has(self.days) || has(self.count)", "logRetention needs days, count, or both")),
+):
+    """How long logs are kept. A log is deleted when either limit says so."""
+
+    days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    """How many days after its Job began a log is kept; if unset, the keeper's default."""
+    count: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How many logs are kept, the newest ones."""
+
+
 def _steering_none(properties: dict[str, Setting]) -> dict[str, Setting]:
     """Return ``properties``; raises ``ValueError`` for a name that could steer the process, or end up as any variable.
 
@@ -236,6 +248,8 @@ class PipelineSpec(
     run_retention_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     """How many seconds the finished run, its pod and its log are kept after the Job's end; if unset, the operator's
     default."""
+    log_retention: LogRetention | None = None
+    """How long the logs of its Jobs are kept, if logs are kept (logs.enabled); if unset, the keeper's default."""
     successful_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 10
     """How many successful Jobs that the operator created are kept. A Job that you applied is never deleted."""
     failed_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 10

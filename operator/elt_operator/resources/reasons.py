@@ -93,4 +93,5 @@ class Reason(StrEnum):
     FEW_ROWS = "FewRows", "The last successful Job loaded fewer rows than spec.expect.minRows."
     ROWS_DROPPED = "RowsDropped", "The last successful Job loaded far fewer rows than those before it."
 
+    LOG_NOT_KEPT = "LogNotKept", "The run was removed before its log was stored."
     SLOT_SKIPPED = "SlotSkipped", "A scheduled time passed without a Job."

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Literal, NoReturn, Protocol, TypeVar
 
 import uvloop
-from kubernetes.aio.config import ConfigException
 from pydantic import ValidationError
 
+from elt_operator.errors import NotSetUp
 from elt_operator.serving import json_lines
 
 _NOT_SET_UP = 2
@@ -48,8 +49,16 @@ def start(
     try:
         with suppress(asyncio.CancelledError):  # told to end before it had begun
             uvloop.run(run(chosen))
-    except ConfigException as error:
-        _exit(f"no access to a cluster: {error} (set KUBECONFIG, or run the operator in a pod)")
+    except NotSetUp as error:
+        _exit(str(error))
+
+
+def told_to_end() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set from now on."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
 
 
 def _invalid(error: ValidationError) -> str:

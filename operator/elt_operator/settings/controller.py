@@ -24,6 +24,9 @@ class Settings(Common):
     run_retention_seconds: Annotated[int, Field(ge=0)] = 3600
     """How long a run, its pods and their logs are kept, in seconds, once the Job tells how it ended."""
 
+    keep_logs: bool = False
+    """Whether logs are kept (log reader and keeper): then a run is removed only once its log is stored."""
+
     audit_seconds: Annotated[int, Field(ge=1)] = 300
     """How often everything is listed to repair what the watches missed, and the history is pruned, in seconds."""
 
@@ -42,7 +45,9 @@ class Settings(Common):
     @property
     def limits(self) -> Limits:
         """What decisions have to keep to."""
-        return Limits(self.default_timeout_seconds, self.pipeline_wait_seconds, self.run_retention_seconds)
+        return Limits(
+            self.default_timeout_seconds, self.pipeline_wait_seconds, self.run_retention_seconds, self.keep_logs
+        )
 
     @property
     def namespaces(self) -> list[str]:

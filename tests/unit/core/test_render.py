@@ -56,6 +56,7 @@ def test_a_run_as_a_whole() -> None:
                 "app.kubernetes.io/managed-by": "elt-operator",
                 "elt-operator.io/pipeline": "weather",
                 "elt-operator.io/job": "job-1",
+                "elt-operator.io/job-uid": "job-1-uid",
                 "elt-operator.io/run-number": "3",
             },
             "annotations": {
@@ -93,6 +94,7 @@ def test_a_run_as_a_whole() -> None:
                         "app.kubernetes.io/managed-by": "elt-operator",
                         "elt-operator.io/pipeline": "weather",
                         "elt-operator.io/job": "job-1",
+                        "elt-operator.io/job-uid": "job-1-uid",
                         "elt-operator.io/run-number": "3",
                     }
                 },

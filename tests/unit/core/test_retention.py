@@ -9,8 +9,8 @@ from builders import KEY, a_job, a_pipeline, a_pod, a_run, a_situation, a_stoppe
 from elt_operator.core import retention
 from elt_operator.core.actions import Action, DeleteRun
 from elt_operator.core.model import EndedJob
-from elt_operator.core.situation import Situation
-from elt_operator.resources.job import JobStatus
+from elt_operator.core.situation import Limits, Situation
+from elt_operator.resources.job import JobLog, JobStatus
 from elt_operator.resources.phases import Phase
 from elt_operator.resources.pipeline import PipelineStatus
 
@@ -45,6 +45,41 @@ def deletions(situation: Situation) -> list[Action]:
 )
 def test_a_run_is_deleted(situation: Situation, deleted: bool) -> None:
     assert bool(deletions(situation)) is deleted
+
+
+AWAITED = {
+    JOB.uid: replace(JOB, status=JobStatus(phase=Phase.COMPLETE, end_time=at(20), log=JobLog(state="Collecting")))
+}
+STORED = {JOB.uid: replace(JOB, status=JobStatus(phase=Phase.COMPLETE, end_time=at(20), log=JobLog(state="Kept")))}
+WITH_LOGS = replace(PAST, limits=Limits(keeps_logs=True), former_jobs=AWAITED)
+A_DAY = 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("situation", "deleted"),
+    [
+        pytest.param(replace(WITH_LOGS, now=at(9999)), False, id="its log is awaited"),
+        pytest.param(replace(WITH_LOGS, now=at(9999), former_jobs=STORED), True, id="its log is kept"),
+        pytest.param(replace(WITH_LOGS, now=at(9999), limits=Limits()), True, id="nobody keeps logs any more"),
+        pytest.param(replace(WITH_LOGS, now=at(A_DAY + 19)), False, id="not before a day is over"),
+        pytest.param(replace(WITH_LOGS, now=at(A_DAY + 20)), True, id="a day after its Job's end"),
+        pytest.param(replace(WITH_LOGS, runs=[RESUMED], pods=[]), True, id="it was resumed"),
+    ],
+)
+def test_a_run_waits_for_its_log(situation: Situation, deleted: bool) -> None:
+    assert bool(deletions(situation)) is deleted
+
+
+def test_a_run_that_has_waited_for_its_log_in_vain_is_told_of() -> None:
+    (deletion,) = deletions(replace(WITH_LOGS, now=at(A_DAY + 20)))
+
+    assert isinstance(deletion, DeleteRun)
+    assert [(event.type, event.reason) for event in deletion.events] == [("Warning", "LogNotKept")]
+    assert deletion.job == AWAITED[JOB.uid]
+
+
+def test_while_a_run_waits_for_its_log_it_is_looked_at_now_and_then() -> None:
+    assert decided(replace(WITH_LOGS, now=at(9999))).look_again == timedelta(seconds=30)
 
 
 OWN = a_pipeline(status=PipelineStatus(last_run_number=1), runRetentionSeconds=60)

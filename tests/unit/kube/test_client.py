@@ -12,9 +12,8 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import ConfigException
 
-from elt_operator.errors import NotLeading
+from elt_operator.errors import NotLeading, NotSetUp
 from elt_operator.kube import client as client_module
 from elt_operator.kube.client import LOG_BYTES, Client
 from elt_operator.kube.errors import (
@@ -307,7 +306,7 @@ async def test_the_proxy_of_the_kubeconfig_comes_first(
 async def test_a_proxy_that_cannot_be_used_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy")
 
-    with pytest.raises(ConfigException, match="the proxy in HTTPS_PROXY cannot be used"):
+    with pytest.raises(NotSetUp, match="the proxy in HTTPS_PROXY cannot be used"):
         async with Client(a_configuration("https://api.example.com"), "test"):
             pass
 

@@ -1,8 +1,8 @@
 """Which proxy is between us and the API server."""
 
 import pytest
-from kubernetes.aio.config import ConfigException
 
+from elt_operator.errors import NotSetUp
 from elt_operator.kube.proxies import proxy_for, usable
 
 PROXY = "http://proxy.example.com:3128"
@@ -66,7 +66,7 @@ def test_usual_addresses_of_a_proxy_can_be_used(address: str, full: str) -> None
     ],
 )
 def test_an_address_that_cannot_be_used_is_said_without_its_password(address: str) -> None:
-    with pytest.raises(ConfigException, match="the proxy in HTTPS_PROXY cannot be used: set an") as caught:
+    with pytest.raises(NotSetUp, match="the proxy in HTTPS_PROXY cannot be used: set an") as caught:
         usable(address, "HTTPS_PROXY")
 
     assert "secret" not in str(caught.value)

@@ -1,0 +1,123 @@
+"""Log files of a kubelet, read as what the process wrote.
+
+A record is a line ``<time> <stream> <tag> <content>``: tag F ends a line of the process, and P says that it goes on in
+the stream's next record, which a rotation may put into the next file (CRI logging:
+https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, NamedTuple
+
+LONGEST_LINE: Final = 1024 * 1024
+"""Of a longer line this much is handed on at a time; what another stream says meanwhile may come in between."""
+_RECORD: Final = re.compile(
+    rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
+    rb" (stdout|stderr) ([FP])[^ \n]{0,64} ?([^\n]*)\n"
+)
+_TIMED: Final = re.compile(
+    rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2}) "
+)
+_MICROSECONDS: Final = 1_000_000
+_REMEMBERED: Final = 64
+
+
+class Piece(NamedTuple):
+    """What a process wrote: a line, or a part of one that is too long."""
+
+    time: int
+    """When its first record was written, in microseconds since 1970."""
+    text: bytes
+    """With a newline at the end if the process wrote one."""
+    resume: int | None
+    """How far into the file all that was written is handed on; ``None`` while a line is unfinished."""
+
+
+@dataclass
+class Unfinished:
+    """A line of which the end is still to come."""
+
+    time: int
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
+@dataclass
+class Joiner:
+    """Joins the records of one container to pieces, across its files."""
+
+    unfinished: dict[bytes, Unfinished] = field(default_factory=dict)
+    """By stream."""
+    _time: int = 0
+    """Of the last record."""
+    _seconds: dict[bytes, int] = field(default_factory=dict)
+
+    def feed(self, records: bytes, offset: int) -> Iterator[Piece]:
+        """Yield the pieces that end in ``records``, whole ones, of which the first begins at ``offset`` of its file."""
+        position = 0
+        while position < len(records):
+            found = _RECORD.match(records, position)
+            if found:
+                second, fraction, zone, stream, tag, content = found.groups()
+                end = found.end()
+                self._time = self._moment(second + zone) + int((fraction or b"").ljust(6, b"0")[:6])
+                yield from self._take(stream, content, ends=tag == b"F", offset=offset + end)
+            else:  # nothing that a runtime writes: it is kept as it is
+                end = records.index(b"\n", position) + 1
+                yield Piece(self._time, records[position:end], None if self.unfinished else offset + end)
+            position = end
+
+    def _take(self, stream: bytes, content: bytes, *, ends: bool, offset: int) -> Iterator[Piece]:
+        line = self.unfinished.pop(stream, None)
+        if line is None and ends:
+            yield Piece(self._time, content + b"\n", None if self.unfinished else offset)
+            return
+        line = line or Unfinished(self._time)
+        line.parts.append(content)
+        line.size += len(content)
+        if ends or line.size >= LONGEST_LINE:
+            text = b"".join([*line.parts, b"\n" if ends else b""])
+            yield Piece(line.time, text, None if self.unfinished else offset)
+        else:
+            self.unfinished[stream] = line
+
+    def rest(self) -> list[Piece]:
+        """Return the unfinished lines, the oldest first, and forget them: nothing follows, or not for long."""
+        lines = sorted(self.unfinished.values(), key=lambda line: line.time)
+        self.unfinished = {}
+        return [Piece(line.time, b"".join(line.parts), None) for line in lines if line.size]
+
+    def _moment(self, second: bytes) -> int:
+        """Return a time without its fraction in microseconds; a time that no calendar has is the one before."""
+        known = self._seconds.get(second)
+        if known is None:
+            if len(self._seconds) >= _REMEMBERED:
+                self._seconds.clear()
+            try:
+                known = int(datetime.fromisoformat(second.decode()).timestamp()) * _MICROSECONDS
+            except (ValueError, OverflowError):
+                known = self._time // _MICROSECONDS * _MICROSECONDS
+            self._seconds[second] = known
+        return known
+
+
+class NotOfTheRun(ValueError):
+    """A line of an answer is not the run's: the kubelet speaks itself, with code 200."""
+
+
+def timed_line(line: bytes) -> tuple[int, bytes]:
+    """Return time, in microseconds since 1970, and text of a line of pods/log with ``timestamps=true``.
+
+    Raises ``NotOfTheRun`` for one without a time.
+    """
+    found = _TIMED.match(line)
+    if found is None:
+        raise NotOfTheRun(line[:200].decode(errors="replace").strip())
+    second, fraction, zone = found.groups()
+    try:
+        seconds = int(datetime.fromisoformat((second + zone).decode()).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise NotOfTheRun(line[:200].decode(errors="replace").strip()) from error
+    return seconds * _MICROSECONDS + int((fraction or b"").ljust(6, b"0")[:6]), line[found.end() :]

@@ -1,0 +1,280 @@
+"""Reading all logs of a node: which there are, how far each is read, and what of it the keeper has."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from elt_operator.archive.exchange import MOST_PODS, Known, PodName
+from elt_operator.log_reader.files import ContainerFiles
+from elt_operator.log_reader.keeper import Away, Keeper, UnknownPod, Unwanted
+from elt_operator.log_reader.pod_folders import PodFolders
+from elt_operator.log_reader.spool import Spool
+from elt_operator.log_reader.tail import Tail
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.5
+SYNC_SECONDS: Final = 1.0
+"""How often the keeper is asked while there are logs; a pod's end is learnt by this."""
+IDLE_SYNC_SECONDS: Final = 10.0
+_FORGET_SECONDS: Final = 600.0
+"""How long a pod that the keeper does not know is borne in mind; a foreign pod can have a container of our name."""
+_LONGEST_PAUSE: Final = 30.0
+_SIDE_BY_SIDE: Final = 8
+_MOST_WAITING: Final = 8 * 1024 * 1024
+"""How many bytes of text are in memory at most before they become frames."""
+_TELL_SECONDS: Final = 60.0
+"""How often it is said that the keeper is away."""
+
+
+@dataclass
+class Log:
+    """The log of one pod, as far as this reader is concerned."""
+
+    pod: PodName
+    since: float
+    files: ContainerFiles
+    tail: Tail | None = None
+    """``None``: nobody knows yet where to go on."""
+    unknown_since: float | None = None
+    """Since when the keeper has answered that it does not know the pod."""
+    _told: str = ""
+
+    def tell_what_is_unreadable(self) -> None:
+        """Log once why a file of it cannot be read."""
+        if self.files.unreadable != self._told:
+            self._told = self.files.unreadable
+            logger.warning(
+                "pod %s/%s: part of its log cannot be read: %s", self.pod.namespace, self.pod.name, self._told
+            )
+
+
+@dataclass
+class Reader:
+    """Reads logs from the kubelet's files into the spool, and brings them from there to the keeper."""
+
+    folders: PodFolders
+    spool: Spool
+    keeper: Keeper
+    patterns: Sequence[Any]
+    now: Callable[[], float]
+    """A clock's seconds that never go back."""
+    logs: dict[str, Log] = field(default_factory=dict)
+    """By the pod's UID."""
+    finished: set[str] = field(default_factory=set)
+    """Pods of which the keeper wants nothing more; kept as long as their folders are there."""
+    bytes_read: int = 0
+    frames_taken: int = 0
+    away_since: float | None = None
+    """Since when the keeper does not answer."""
+    _tell_again_at: float = 0.0
+    _looked: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    """Is set when the keeper should be asked at once."""
+
+    # -- files -> spool ------------------------------------------------------------------------------------------------
+
+    async def read(self) -> None:
+        """Read what is written, for ever."""
+        while True:
+            if not await self.step():
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def step(self) -> bool:
+        """Read a block of each log; return whether more may be there at once."""
+        self._find()
+        self._cut_early()
+        more = False
+        for uid, log in list(self.logs.items()):
+            more |= self._read(uid, log)
+            await asyncio.sleep(0)  # a block takes some 50 ms
+        return more
+
+    def _cut_early(self) -> None:
+        """Cut what waits for its frame to be full, if that is too much of all logs together."""
+        tails = [log.tail for log in self.logs.values() if log.tail]
+        if sum(tail.cutter.size for tail in tails) >= _MOST_WAITING:
+            self.cut_all()
+
+    def _find(self) -> None:
+        now = self.now()
+        self.folders.look()
+        self.finished &= set(self.folders.found)
+        for uid, pod in self.folders.found.items():
+            if uid not in self.logs and uid not in self.finished:
+                self._take_up(uid, pod, now, new=self._looked)
+        if not self._looked:
+            for uid, pod in self.spool.pods().items():
+                if uid not in self.logs:  # its folder is gone
+                    self.logs[uid] = Log(pod, now, self._files(uid, pod))
+        self._looked = True
+
+    def _take_up(self, uid: str, pod: PodName, now: float, *, new: bool) -> None:
+        """Begin with a pod; ``new``: no reader has read anything of it."""
+        log = self.logs[uid] = Log(pod, now, self._files(uid, pod))
+        known = self.spool.known(uid) or (Known() if new else None)
+        if known and not known.closed:
+            log.tail = self._tail(uid, log, known)
+        self._wake.set()
+
+    def _tail(self, uid: str, log: Log, known: Known) -> Tail:
+        return Tail.of(uid, log.files, log.since, known, self.patterns)
+
+    def _files(self, uid: str, pod: PodName) -> ContainerFiles:
+        return ContainerFiles(self.folders.container(uid, pod))
+
+    def _read(self, uid: str, log: Log) -> bool:
+        tail = log.tail
+        if tail is None or not tail.closed:
+            log.files.look()
+            log.tell_what_is_unreadable()
+        if tail is None or tail.closed or log.unknown_since is not None:
+            return False
+        if self.spool.is_full(uid):
+            tail.held_back = True
+            return False
+        before = tail.bytes_read
+        try:
+            for frame in tail.step(self.now()):
+                self.spool.put(uid, log.pod, frame)
+        except OSError as error:
+            logger.warning("the spool cannot be written; the log of pod %s waits: %s", uid, error)
+            self._ask_anew(uid, log)
+        self.bytes_read += tail.bytes_read - before
+        return tail.bytes_read > before
+
+    def cut_all(self) -> None:
+        """Put all that is read into the spool: this process is about to end."""
+        for uid, log in self.logs.items():
+            if log.tail and not log.tail.closed:
+                for frame in log.tail.cutter.cut():
+                    self.spool.put(uid, log.pod, frame)
+
+    # -- keeper --------------------------------------------------------------------------------------------------------
+
+    async def sync(self) -> None:
+        """Ask the keeper what it has, for ever."""
+        while True:
+            self._wake.clear()
+            try:
+                await self.sync_once()
+            except Away as error:
+                self._is_away(error)
+            pause = SYNC_SECONDS if self.logs else IDLE_SYNC_SECONDS
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+                await asyncio.sleep(SYNC_SECONDS / 4)
+            except TimeoutError:
+                pass
+
+    async def sync_once(self) -> None:
+        """Ask once; raises ``Away``."""
+        asked = dict(list(self.logs.items())[:MOST_PODS])
+        known = await self.keeper.sync({uid: log.pod for uid, log in asked.items()})
+        self._is_back()
+        for uid, log in asked.items():
+            if self.logs.get(uid) is log and uid in known:
+                self._learn(uid, log, known[uid])
+
+    def _learn(self, uid: str, log: Log, known: Known | None) -> None:
+        now = self.now()
+        if known is None:
+            log.unknown_since = now if log.unknown_since is None else log.unknown_since
+            if now - log.unknown_since >= _FORGET_SECONDS:
+                self._finish(uid, log)
+            return
+        log.unknown_since = None
+        if known.closed:
+            self._finish(uid, log)
+        elif log.tail is None:
+            spooled = self.spool.known(uid)
+            if uid in self.folders.found and not (spooled and spooled.closed):
+                log.tail = self._tail(uid, log, spooled or known)
+            elif not spooled:  # nothing more of it will be found here
+                self._finish(uid, log)
+        if log.tail:
+            log.tail.ended, log.tail.followed = known.ended, known.followed
+
+    def _finish(self, uid: str, log: Log) -> None:
+        """Let go of a log: the keeper wants nothing more of it."""
+        log.files.close()
+        self.spool.drop(uid)
+        del self.logs[uid]
+        self.finished.add(uid)
+
+    def _begin_anew(self, uid: str, log: Log) -> None:
+        """Forget what waits of a log: the keeper says where to go on."""
+        self.spool.drop(uid)
+        self._ask_anew(uid, log)
+        self._wake.set()
+
+    def _ask_anew(self, uid: str, log: Log) -> None:
+        """Read on where the frames end that are stored."""
+        log.files.close()
+        log.files, log.tail = self._files(uid, log.pod), None
+
+    def _is_away(self, error: Away) -> None:
+        now = self.now()
+        self.away_since = now if self.away_since is None else self.away_since
+        if now >= self._tell_again_at:
+            self._tell_again_at = now + _TELL_SECONDS
+            logger.warning("%s; logs are spooled meanwhile", error)
+
+    def _is_back(self) -> None:
+        if self.away_since is not None:
+            logger.info("the keeper answers again, after %.0f s", self.now() - self.away_since)
+            self.away_since = None
+
+    # -- spool -> keeper -----------------------------------------------------------------------------------------------
+
+    async def push(self) -> None:
+        """Bring what is in the spool to the keeper, for ever."""
+        pause = 0.0
+        while True:
+            await self.spool.filled.wait()
+            self.spool.filled.clear()
+            if await self.push_all():
+                pause = 0.0
+                continue
+            self.spool.filled.set()
+            pause = min(_LONGEST_PAUSE, max(1.0, 2 * pause))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all nodes come at once
+
+    async def push_all(self) -> bool:
+        """Bring what is in the spool now; return whether all of it was taken."""
+        turns = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+        async def push(uid: str) -> bool:
+            async with turns:
+                return await self._push_pod(uid)
+
+        return all(await asyncio.gather(*(push(uid) for uid in self.spool.pods())))
+
+    async def _push_pod(self, uid: str) -> bool:
+        """Bring the frames of one pod in their order; return whether none is left."""
+        while (spooled := self.spool.next(uid)) and (log := self.logs.get(uid)):
+            try:
+                known = await self.keeper.push(uid, spooled.path.read_bytes())
+            except Away as error:
+                logger.debug("the log of pod %s waits: %s", uid, error)
+                return False
+            except UnknownPod:
+                return False
+            except Unwanted as error:
+                logger.warning("pod %s/%s: reading its log anew: %s", log.pod.namespace, log.pod.name, error)
+                if self.logs.get(uid) is log:
+                    self._begin_anew(uid, log)
+                return True
+            if self.logs.get(uid) is not log:  # it was let go meanwhile
+                return True
+            self.spool.taken(uid)
+            self.frames_taken += 1
+            if known.closed:
+                self._finish(uid, log)
+            elif log.tail:
+                log.tail.ended, log.tail.followed = known.ended, known.followed
+        return True

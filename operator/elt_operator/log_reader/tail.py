@@ -1,0 +1,114 @@
+"""The log of one pod, from the kubelet's files to frames."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from elt_operator.archive.cri import Joiner
+from elt_operator.archive.cutting import Cutter
+from elt_operator.archive.exchange import Known
+from elt_operator.archive.frames import Frame, GapReason
+from elt_operator.archive.masking import Masker
+from elt_operator.log_reader.files import ContainerFiles, Key, Records
+
+FOLLOWED_SECONDS: Final = 0.5
+"""How long a line waits for its frame while somebody follows the log."""
+YOUNG_SECONDS: Final = 10.0
+OLD_SECONDS: Final = 60.0
+"""How long it waits else: in the first minutes of a run, and later."""
+_YOUNG_FOR_SECONDS: Final = 300.0
+_QUIET_SECONDS: Final = 0.5
+"""How long nothing more must have come of a container that has ended."""
+
+
+@dataclass
+class Tail:
+    """Reads on where the keeper's frames end; ``now`` is a clock's seconds that never go back."""
+
+    pod: str
+    """The pod's UID."""
+    files: ContainerFiles
+    since: float
+    """When it was taken up."""
+    cutter: Cutter
+    ended: bool = False
+    """Whether the container is known to have ended: all that it wrote is in its files."""
+    followed: bool = False
+    closed: bool = False
+    bytes_read: int = 0
+    held_back: bool = False
+    """Whether reading had to wait: then that is why something is missing, if it is."""
+    _begun: bool = False
+    """Whether something was read."""
+    _quiet_since: float | None = None
+    _joiner: Joiner = field(default_factory=Joiner)
+    _waits_since: float | None = None
+    """Since when a line waits for its frame."""
+
+    @classmethod
+    def of(cls, pod: str, files: ContainerFiles, now: float, known: Known, patterns: Sequence[Any] = ()) -> "Tail":
+        """Return the tail of a pod of which the keeper knows ``known``; raises ``ValueError`` for nonsense."""
+        position = known.position
+        files.begin((Key.parse(position.file), position.offset) if position else None)
+        masker = Masker(patterns, in_key=bool(position and position.in_key))
+        cutter = Cutter(pod, masker, known.number, position, known.last_time)
+        return cls(pod, files, now, cutter)
+
+    def step(self, now: float) -> Iterator[Frame]:
+        """Read a block of the log; yield the frames that are full, or due, by it."""
+        if records := self.files.read(now):
+            self._quiet_since = None
+            self.bytes_read += len(records.data)
+            yield from self._take(records)
+        elif (self.ended or self.files.gone) and self._is_quiet(now):
+            yield from self._close()
+            return
+        if self.cutter.overdue:
+            yield from self._take_unfinished(str(records.key) if records else "")
+        if not self.cutter.waits:
+            self._waits_since = None
+        elif self._waits_since is None:
+            self._waits_since = now
+        elif now - self._waits_since >= self._patience(now):
+            self._waits_since = None
+            yield from self.cutter.cut()
+
+    def _is_quiet(self, now: float) -> bool:
+        """Return whether all files are read, and nothing came for a moment."""
+        self._quiet_since = now if self._quiet_since is None else self._quiet_since
+        return self.files.drained and (self.files.gone or now - self._quiet_since >= _QUIET_SECONDS)
+
+    def _take(self, records: Records) -> Iterator[Frame]:
+        if records.after_a_gap:
+            yield from self._take_unfinished(str(records.key))
+            self.cutter.miss(self._why())
+        elif self.files.began_rotated and self.cutter.number == 0 and not self._begun:
+            self.cutter.miss("LateStart")
+        self._begun, self.held_back = True, False
+        file = str(records.key)
+        for piece in self._joiner.feed(records.data, records.offset):
+            yield from self.cutter.take(piece, file)
+
+    def _why(self) -> GapReason:
+        return "SpoolFull" if self.held_back else "Rotated"
+
+    def _take_unfinished(self, file: str) -> Iterator[Frame]:
+        for piece in self._joiner.rest():
+            yield from self.cutter.take(piece, file)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.closed = True
+        self.files.close()
+
+    def _close(self) -> Iterator[Frame]:
+        yield from self._take_unfinished("")
+        if self.files.torn or self.files.unreadable:
+            self.cutter.miss("Broken")
+        yield from self.cutter.cut(closed=True)
+        self.close()
+
+    def _patience(self, now: float) -> float:
+        if self.followed:
+            return FOLLOWED_SECONDS
+        return YOUNG_SECONDS if now - self.since < _YOUNG_FOR_SECONDS else OLD_SECONDS

@@ -1,0 +1,187 @@
+"""Kept logs as people and tests see them: through the keeper's door, and in its store."""
+
+import hashlib
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from http.client import HTTPException
+from typing import NamedTuple
+
+from e2e.world import Body, Namespace, kubectl
+
+KEEPER, READER = "deployment/elt-operator-logs", "daemonset/elt-operator-log-reader"
+SETTLED = {"Kept", "Incomplete"}
+_AGAIN_SECONDS = 30.0
+
+WRITER = r"""
+import hashlib, os, sys, time
+megabytes, rate = float(sys.argv[1]), float(sys.argv[2]) * 1e6
+out, digest, number, total, begun = os.fdopen(1, "wb", 0), hashlib.sha256(), 0, 0, time.monotonic()
+while total < megabytes * 1e6:
+    block = b"".join(b"%09d " % (number + more) + b"x" * 180 + b" end\n" for more in range(100))
+    out.write(block)
+    digest.update(block)
+    number, total = number + 100, total + len(block)
+    time.sleep(max(0.0, begun + total / rate - time.monotonic()))
+out.write(b"SHA " + digest.hexdigest().encode() + b"\n")
+"""
+"""Writes so many megabytes at so many a second, and at the end the SHA-256 of it."""
+
+
+class Answer(NamedTuple):
+    """What the door answers."""
+
+    code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Door:
+    """The keeper's door."""
+
+    url: str = ""
+    forwards: bool = True
+    """Whether it is reached by `kubectl port-forward`."""
+    _forwarding: subprocess.Popen[str] | None = None
+
+    def _connect(self) -> None:
+        if not self.forwards:
+            return
+        self.close()
+        command = ["kubectl", "port-forward", "--namespace=elt-operator", KEEPER, ":8081"]
+        self._forwarding = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        line = self._forwarding.stdout.readline() if self._forwarding.stdout else ""
+        found = re.search(r"127\.0\.0\.1:(\d+)", line)
+        self.url = f"http://127.0.0.1:{found[1]}" if found else ""
+
+    def close(self) -> None:
+        if self._forwarding:
+            self._forwarding.kill()
+            self._forwarding.communicate()
+        self._forwarding = None
+
+    def ask(self, path: str, token: str, data: bytes | None = None, accept: str = "*/*") -> Answer:
+        """Return what is answered; the keeper may be starting anew."""
+        deadline = time.monotonic() + _AGAIN_SECONDS
+        while True:
+            try:
+                return self._ask(path, token, data, accept)
+            except (OSError, HTTPException):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+                self._connect()
+
+    def _ask(self, path: str, token: str, data: bytes | None, accept: str) -> Answer:
+        if not self.url:
+            self._connect()
+        request = urllib.request.Request(f"{self.url}{path}", data=data)  # noqa: S310 - http://127.0.0.1
+        request.add_header("Authorization", f"Bearer {token}")
+        request.add_header("Accept", accept)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
+                return Answer(answer.status, dict(answer.headers), answer.read())
+        except urllib.error.HTTPError as refused:
+            return Answer(refused.code, dict(refused.headers), refused.read())
+
+    def log(self, job: Body, token: str = "", query: str = "") -> Answer:
+        """Return the log of a Job."""
+        return self.ask(f"/v1/logs/{job['metadata']['uid']}{query}", token or administrator())
+
+
+@cache
+def administrator() -> str:
+    """Return the token of somebody who may read all logs."""
+    kubectl("create", "serviceaccount", "--namespace=default", "e2e-logs", "--dry-run=client", "-o", "name")
+    for what in (
+        ["serviceaccount", "e2e-logs", "--namespace=default"],
+        ["clusterrolebinding", "e2e-logs", "--clusterrole=view", "--serviceaccount=default:e2e-logs"],
+    ):
+        manifest = kubectl("create", *what, "--dry-run=client", "-o", "yaml")
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
+    return token_of("default", "e2e-logs")
+
+
+def token_of(namespace: str, account: str, *options: str) -> str:
+    """Return a new token of a service account."""
+    return kubectl("create", "token", account, f"--namespace={namespace}", "--duration=2h", *options).strip()
+
+
+def account(namespace: Namespace, name: str, cluster_role: str = "") -> str:
+    """Make a service account, with a role if one is named; return its token."""
+    kubectl("create", "serviceaccount", name, f"--namespace={namespace.name}")
+    if cluster_role:
+        whose = f"--serviceaccount={namespace.name}:{name}"
+        kubectl("create", "rolebinding", name, f"--clusterrole={cluster_role}", whose, f"--namespace={namespace.name}")
+    return token_of(namespace.name, name)
+
+
+def settled(job: Body) -> bool:
+    """Whether a Job says what became of its log."""
+    return job.get("status", {}).get("log", {}).get("state") in SETTLED
+
+
+def is_equal(text: bytes) -> bool:
+    """Return whether the SHA-256 at the end of what ``WRITER`` wrote is that of the rest."""
+    rest, _, last = text.rstrip(b"\n").rpartition(b"\n")
+    return last == b"SHA " + hashlib.sha256(rest + b"\n").hexdigest().encode()
+
+
+def numbers_of(text: bytes) -> list[int]:
+    """Return the numbers of the lines that ``WRITER`` wrote."""
+    return [int(line[:9]) for line in text.splitlines() if line[:9].isdigit()]
+
+
+def in_store(words: str) -> list[str]:
+    """Return which objects of the keeper's store hold ``words``, compressed or not; that there are some is checked."""
+    script = """
+import pathlib, sys, json
+from backports import zstd
+found, count = [], 0
+for path in pathlib.Path("/logs").rglob("*"):
+    if path.is_file():
+        count += 1
+        data = path.read_bytes()
+        texts, rest = [data], data
+        while rest and path.suffix == ".zst":
+            one = zstd.ZstdDecompressor()
+            if rest[:4] != b"\\x28\\xb5\\x2f\\xfd":
+                size = 8 + int.from_bytes(rest[4:8], "little")
+                payload, rest = rest[8:size], rest[size:]
+                texts.append(zstd.decompress(payload))
+                continue
+            texts.append(one.decompress(rest))
+            rest = one.unused_data
+        if any(sys.argv[1].encode() in text for text in texts):
+            found.append(str(path))
+print(json.dumps([count, found]))
+"""
+    python = "/opt/elt-operator/bin/python3"
+    answer = kubectl("exec", "--namespace=elt-operator", KEEPER, "--", python, "-c", script, words)
+    count, found = json.loads(answer)
+    assert count, "the store is empty"
+    return list(found)
+
+
+def processes(program: str) -> list[int]:
+    """Return the processes of a program of the operator's on this machine."""
+    found = subprocess.run(["pgrep", "-f", f"bin/elt-operator {program}$"], capture_output=True, text=True, check=False)
+    return [int(line) for line in found.stdout.split()]
+
+
+@contextmanager
+def door() -> Iterator[Door]:
+    """Give a door, and close it."""
+    opened = Door()
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -1,0 +1,453 @@
+"""From a kubelet's files to people: complete, each line once, whoever is killed on the way, and whatever fails."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elt_operator.logs.store import Store, StoreError
+from unit.logs import chain as chains
+from unit.logs.chain import Chain, running
+
+
+@pytest.fixture
+async def chain(tmp_path: Path) -> AsyncIterator[Chain]:
+    async with running(Chain(tmp_path)) as one:
+        yield one
+
+
+async def whole(chain: Chain) -> bytes:
+    """Return the one object as `zstdcat` prints it; nothing else may be left of the log."""
+    assert await chain.store.keys("v1/open") == []
+    [stored] = (chain.folder / "store").rglob("log.zst")
+    program = await asyncio.create_subprocess_exec("zstdcat", stored, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await program.communicate()
+    return printed
+
+
+def kept(chain: Chain) -> dict[str, Any]:
+    """Return what the Job should say of a log that is complete."""
+    return {"state": "Kept", "lines": chain.log.text.count(b"\n"), "bytes": len(chain.log.text)}
+
+
+async def test_a_log_is_read_while_it_grows_and_once_it_is_kept(chain: Chain) -> None:
+    for number in range(20):
+        chain.log.line(b"line %d" % number)
+        await chain.turn()
+    assert await chain.read(sequence="3", limit="2") == (200, b"line 3\nline 4\n")
+    chain.log.line(b"the last one")
+    chain.end()
+
+    assert await chain.finish() == kept(chain)
+
+    assert chain.reader
+    assert not chain.reader.logs
+    assert await chain.read(tail="2") == (200, b"line 19\nthe last one\n")
+    assert await whole(chain) == chain.log.text
+    assert chain.api_server.written[0][0].endswith("/namespaces/team/eltjobs/weather-1/status")
+
+
+async def test_a_line_of_the_answer_says_when_it_was_written_and_in_which_attempt(chain: Chain) -> None:
+    chain.log.line(b"one")
+    chain.log.line(b"\xff two")
+    chain.end()
+    await chain.finish()
+
+    _, body = await chain.read(accept="application/x-ndjson")
+
+    assert [json.loads(line) for line in body.splitlines()] == [
+        {"sequence": 0, "timestamp": "2026-01-01T00:00:00.000000Z", "attempt": 1, "message": "one"},
+        {"sequence": 1, "timestamp": "2026-01-01T00:00:00.001000Z", "attempt": 1, "message": "\ufffd two"},
+    ]
+
+
+async def test_who_follows_gets_what_is_written_and_the_end(chain: Chain) -> None:
+    chain.log.line(b"one")
+    for _ in range(15):
+        await chain.turn()
+    following = asyncio.create_task(chain.read(follow="true"))
+    for number in range(5):
+        chain.log.line(b"more %d" % number)
+        for _ in range(3):
+            await chain.turn()
+            await asyncio.sleep(0.02)
+    assert not following.done()
+    chain.end()
+    await chain.finish()
+
+    assert await asyncio.wait_for(following, 20) == (200, chain.log.text)
+
+
+class Killed(Exception):
+    """The keeper is no more."""
+
+
+@dataclass
+class Mortal:
+    """A store at whose n-th call, in all lives of the keeper, that is killed: before the call, or after it."""
+
+    store: Store
+    at: int
+    after: bool
+    calls: int = 0
+    dead: bool = False
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*arguments: Any, **more: Any) -> Any:
+            if self.dead:
+                raise Killed
+            self.calls += 1
+            self.dead = self.calls == self.at
+            if self.dead and not self.after:
+                raise Killed
+            answer = await getattr(self.store, name)(*arguments, **more)
+            if self.dead:
+                raise Killed
+            return answer
+
+        return call
+
+
+async def with_a_mortal(folder: Path, at: int, *, after: bool) -> tuple[Chain, Mortal]:
+    """Carry out a run of which the keeper is killed once; return how it went."""
+    chain = Chain(folder)
+    mortal = Mortal(chain.store, at, after)
+    chain.wrapped = lambda _store: mortal  # type: ignore[assignment,return-value]  # it has all calls of a store
+    chain.start_parts()
+
+    async def surviving(what: Callable[[], Awaitable[object]]) -> None:
+        with suppress(Killed):
+            await what()
+        if mortal.dead:
+            mortal.dead = False
+            await chain.restart_keeper()
+
+    await surviving(chain.start_keeper)
+    await chain.start_reader()
+    try:
+        for number in range(8):
+            chain.log.line(b"line %d" % number)
+            await surviving(lambda: chain.turn(4))
+        chain.end()
+        for _ in range(20):
+            await surviving(chain.turn)
+        mortal.at = 0
+        assert await chain.read() == (200, chain.log.text)
+    finally:
+        await chain.stop_reader()
+        await chain.stop_keeper()
+    return chain, mortal
+
+
+async def test_a_keeper_that_is_killed_at_any_call_of_its_store_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    _, counted = await with_a_mortal(tmp_path / "whole", 0, after=False)
+    assert counted.calls > 20
+
+    for at in range(1, counted.calls + 1):
+        for after in (False, True):
+            folder = tmp_path / f"{at}-{after}"
+            folder.mkdir()
+            chain, _ = await with_a_mortal(folder, at, after=after)
+            assert chain.api_server.told == kept(chain), (at, after)
+            assert await whole(chain) == chain.log.text, (at, after)
+
+
+async def test_a_reader_that_is_killed_at_any_moment_neither_loses_a_line_nor_tells_one_twice(chain: Chain) -> None:
+    for number in range(40):
+        chain.log.line(b"line %d" % number)
+        if number % 13 == 3:
+            chain.log.rotate()
+        assert chain.reader
+        chain.clock += 4
+        await chain.reader.step()
+        if number % 3 == 0:
+            await chain.start_reader()
+        elif number % 3 == 1:
+            await chain.turn(11)
+    chain.end()
+
+    assert await chain.finish() == kept(chain)
+    assert await whole(chain) == chain.log.text
+
+
+async def test_a_reader_that_has_lost_its_spool_reads_the_files_again(chain: Chain) -> None:
+    for number in range(5):
+        chain.log.line(b"line %d" % number)
+        await chain.turn(11)
+    chain.log.line(b"spooled only")
+    assert chain.reader
+    chain.clock += 30
+    await chain.reader.step()
+    await chain.stop_reader()
+    for path in (chain.folder / "spool").rglob("*.zst"):
+        path.unlink()
+    await chain.start_reader()
+    chain.end()
+
+    assert await chain.finish() == kept(chain)
+    assert await whole(chain) == chain.log.text
+
+
+async def test_while_the_keeper_is_away_a_log_waits_on_the_node(chain: Chain) -> None:
+    chain.log.line(b"before")
+    await chain.turn(11)
+    await chain.stop_keeper()
+    for number in range(10):
+        chain.log.line(b"meanwhile %d" % number)
+        await chain.turn(11)
+    chain.log.remove()
+    await chain.turn()
+    await chain.start_keeper()
+    chain.end()
+
+    assert await chain.finish() == kept(chain)
+    assert await whole(chain) == chain.log.text
+
+
+async def test_a_new_log_is_read_while_the_keeper_is_away(chain: Chain) -> None:
+    await chain.turn()
+    await chain.stop_keeper()
+    uid = "6a0d3f0e-0000-4000-8000-00000000000b"
+    second = chain.new_log(uid, "weather-1-fghij")
+    second.line(b"the second attempt")
+    await chain.turn(11)
+    await chain.turn(11)
+    second.remove()
+    await chain.turn()
+    await chain.start_keeper()
+    body = chains.pod(ended=True)
+    body["metadata"] |= {"uid": uid, "name": "weather-1-fghij"}
+    attempts = [{"number": n, "pod": name, "startTime": "2026-01-01T00:00:00Z"}
+                for n, name in ((1, "weather-1-abcde"), (2, "weather-1-fghij"))]  # fmt: skip
+    chain.pods, chain.job = [chains.pod(ended=True), body], chains.job("COMPLETE", attempts=attempts)
+    chain.watch()
+
+    assert (await chain.finish())["state"] == "Kept"
+    assert await whole(chain) == b"the second attempt\n"
+
+
+async def test_what_nobody_saw_is_said_to_be_missing(chain: Chain) -> None:
+    chain.log.remove()
+    chain.end()
+    for _ in range(3):
+        await chain.turn()
+
+    assert await chain.finish() == {"state": "Incomplete", "lines": 0, "bytes": 0, "gaps": 1, "reason": "NeverSeen"}
+    assert (await chain.read())[0] == 204
+
+
+async def test_a_job_that_is_deleted_at_work_has_its_log_kept(chain: Chain) -> None:
+    chain.log.line(b"one")
+    await chain.turn(11)
+    chain.log.line(b"last words")
+    chain.watched.take_pod(chains.pod(ended=True), deleted=True)
+    chain.watched.take_job(chain.job, deleted=True)
+    for _ in range(5):
+        await chain.turn()
+
+    assert not chain.watched.unsettled()
+    assert await chain.read() == (200, chain.log.text)
+
+
+async def test_a_job_that_went_while_the_keeper_was_away_has_its_log_kept(chain: Chain) -> None:
+    chain.log.line(b"one")
+    for _ in range(3):
+        await chain.turn(11)
+    chain.job, chain.pods = {}, []
+    await chain.restart_keeper()
+    chain.log.line(b"last words")
+    chain.log.remove()
+    for _ in range(5):
+        await chain.turn()
+
+    assert not chain.watched.unsettled()
+    assert await chain.read() == (200, chain.log.text)
+
+
+async def test_a_log_that_cannot_be_read_in_the_store_holds_up_no_other(chain: Chain) -> None:
+    chain.log.line(b"one")
+    other = "6a0d3f0e-0000-4000-8000-00000000000c"
+    chain.new_log(other, "other-1-abcde")
+    body = chains.pod()
+    body["metadata"] |= {"uid": other, "name": "other-1-abcde", "labels": {"elt-operator.io/job-uid": "other-job"}}
+    job = chains.job()
+    job["metadata"] |= {"uid": "other-job", "name": "other-1"}
+    chain.watched.take_job(job)
+    chain.watched.take_pod(body)
+    await chain.store.put(f"v1/open/other-job/{other}/00000001.zst", b"this is no frame")
+    chain.end()
+
+    for _ in range(11):
+        await chain.turn()
+    assert chain.api_server.told == kept(chain)
+
+
+@dataclass
+class Unsteady:
+    """A store that may be away."""
+
+    store: Store
+    away: bool = False
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*arguments: Any, **more: Any) -> Any:
+            if self.away:
+                raise StoreError("it is away")
+            return await getattr(self.store, name)(*arguments, **more)
+
+        return call
+
+
+async def test_an_outage_of_the_store_delays_a_log_and_loses_nothing(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    unsteady = Unsteady(chain.store)
+    chain.wrapped = lambda _store: unsteady  # type: ignore[assignment,return-value]  # it has all calls of a store
+    chain.start_parts()
+    async with running(chain):
+        chain.log.line(b"one")
+        await chain.turn(11)
+        unsteady.away = True
+        for number in range(20):
+            chain.log.line(b"line %d" % number)
+            await chain.turn(11)
+        unsteady.away = False
+        chain.end()
+        assert await chain.finish() == kept(chain)
+        assert await whole(chain) == chain.log.text
+
+
+async def test_only_who_may_read_a_log_learns_that_there_is_one(chain: Chain) -> None:
+    chain.log.line(b"one")
+    chain.end()
+    await chain.finish()
+    gone = "6a0d3f0e-0000-4000-8000-0000000000ff"
+
+    assert (await chain.read("alice"))[0] == 200
+    assert await chain.read("bob") == await chain.read("bob", gone) == await chain.read("alice", gone)
+    assert (await chain.read("bob"))[0] == 404
+    assert (await chain.read("nobody"))[0] == 401
+    assert (await chain.read("alice", "../../v1/ids"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"sequence": "-1"}, "sequence must be a whole number of at least 0"),
+        ({"limit": "many"}, "limit must be a whole number of at least 0"),
+        ({"tail": "9" * 30}, "tail must be a whole number of at least 0"),
+        ({"follow": "yes"}, "follow must be true or false"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(chain: Chain, query: dict[str, str], words: str) -> None:
+    code, body = await chain.read(**query)
+
+    assert code == 400
+    assert words in body.decode()
+
+
+async def test_where_rights_cannot_be_asked_for_nothing_is_shown(chain: Chain) -> None:
+    chain.log.line(b"one")
+    chain.end()
+    await chain.finish()
+    chain.api_server.away = True
+
+    assert (await chain.read("carol"))[0] == 503
+
+
+async def test_the_job_in_the_store_repeats_no_secret(chain: Chain) -> None:
+    chain.log.line(b"password=canary")
+    chain.end()
+    chain.job["status"]["logTail"] = "password=canary\n"
+    chain.watch()
+    await chain.finish()
+
+    assert not [path for path in (chain.folder / "store").rglob("*.json") if b"canary" in path.read_bytes()]
+
+
+async def test_a_file_that_cannot_be_opened_is_a_gap(chain: Chain, tmp_path: Path) -> None:
+    """As cri-dockerd has links where others have files."""
+    (tmp_path / "elsewhere.log").write_bytes(b"2026-01-01T00:00:00.000000000Z stdout F one\n")
+    (chain.log.folder / "0.log").unlink()
+    (chain.log.folder / "0.log").symlink_to(tmp_path / "elsewhere.log")
+    chain.end()
+
+    assert await chain.finish() == {"state": "Incomplete", "lines": 0, "bytes": 0, "gaps": 1, "reason": "Broken"}
+
+
+async def test_the_log_of_a_job_that_ended_without_waiting_for_it_is_kept(chain: Chain) -> None:
+    chain.log.line(b"one")
+    await chain.turn(11)
+    body = chains.job("UNKNOWN")
+    del body["status"]["log"]
+    chain.job, chain.pods = body, [chains.pod(ended=True)]
+    chain.watch()
+    for _ in range(6):
+        await chain.turn()
+
+    assert not chain.watched.unsettled()
+    assert not chain.api_server.written
+    assert await chain.read() == (200, chain.log.text)
+
+
+async def test_a_pod_of_another_namespace_adds_nothing(chain: Chain) -> None:
+    chain.log.line(b"one")
+    uid = "6a0d3f0e-0000-4000-8000-0000000000ee"
+    foreign = chains.pod()
+    foreign["metadata"] |= {"uid": uid, "namespace": "elsewhere", "name": "foreign"}
+    chain.watched.take_pod(foreign)
+    other = chain.new_log(uid, "foreign")
+    other.folder.parent.rename(chain.folder / f"pods/elsewhere_foreign_{uid}")
+    for _ in range(3):
+        await chain.turn(11)
+    chain.end()
+
+    assert await chain.finish() == kept(chain)
+    assert await whole(chain) == chain.log.text
+
+
+async def test_a_reader_cannot_bring_a_pod_that_is_known_under_another_uid(chain: Chain) -> None:
+    chain.log.line(b"one")
+    forged = chain.new_log("6a0d3f0e-0000-4000-8000-0000000000ee")
+    forged.line(b"forged")
+    for _ in range(3):
+        await chain.turn(11)
+    chain.end()
+
+    assert await chain.finish() == kept(chain)
+    assert await whole(chain) == chain.log.text
+
+
+async def test_a_last_line_without_its_end_is_a_line(chain: Chain) -> None:
+    chain.log.line(b"one")
+    chain.log.write(b"two", tag="P")
+    chain.end()
+
+    assert await chain.finish() == {"state": "Kept", "lines": 2, "bytes": 7}
+    assert await chain.read(sequence="1") == (200, b"two")
+    assert await chain.read(tail="1") == (200, b"two")
+    assert await chain.read() == (200, b"one\ntwo")
+
+
+async def test_a_reader_whose_spool_is_full_holds_few_files_and_says_what_it_missed(chain: Chain) -> None:
+    chain.log.line(b"one")
+    await chain.turn(11)
+    assert chain.reader
+    chain.reader.spool.most_bytes = 0
+    for number in range(40):
+        chain.log.line(b"line %d" % number)
+        chain.log.rotate()
+        await chain.reader.step()
+    (log,) = chain.reader.logs.values()
+    assert log.files.open_files <= 20
+    chain.reader.spool.most_bytes = 2**20
+    chain.end()
+    told = await chain.finish()
+
+    assert (told["state"], told["reason"]) == ("Incomplete", "SpoolFull")
+    assert (await chain.read())[1].endswith(b"line 38\nline 39\n")

@@ -1,0 +1,72 @@
+"""When a log is settled, and what is then said to be missing."""
+
+from datetime import UTC, datetime, timedelta
+
+from elt_operator.archive.frames import Gap, GapReason
+from elt_operator.logs import settling
+from elt_operator.logs.jobs import JobFacts, PodFacts, job_facts, pod_facts
+from elt_operator.logs.open_logs import OpenAttempt
+from elt_operator.logs.settling import READER_PATIENCE, Heard, Settled
+from unit.logs.chain import POD, job, pod
+
+END = datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+SOON, LATER = END + timedelta(seconds=1), END + timedelta(seconds=30)
+NOW = END + timedelta(minutes=1)
+
+
+def facts() -> tuple[JobFacts, PodFacts]:
+    found, of_pod = job_facts(job("COMPLETE")), pod_facts(pod(ended=True))
+    assert found
+    assert of_pod
+    return found, of_pod
+
+
+def settled(attempt: OpenAttempt | None, heard: Heard, now: datetime = NOW) -> Settled | None:
+    found, of_pod = facts()
+    return settling.settled(found, {POD: attempt} if attempt else {}, [of_pod], {POD: heard}, now)
+
+
+def reasons(found: Settled | None) -> list[GapReason]:
+    assert found
+    return [gap.reason for gap in found.gaps]
+
+
+def test_a_log_that_is_closed_is_settled() -> None:
+    assert reasons(settled(OpenAttempt(POD, closed=True), Heard(END))) == []
+
+
+def test_while_the_reader_has_it_more_may_come() -> None:
+    assert settled(OpenAttempt(POD, number=3), Heard(LATER)) is None
+    assert settled(None, Heard(LATER)) is None
+
+
+def test_a_reader_that_was_heard_before_the_end_only_is_waited_for() -> None:
+    assert settled(OpenAttempt(POD, number=3), Heard(SOON, has_it=False)) is None
+
+
+def test_what_a_reader_does_not_have_after_the_end_never_comes() -> None:
+    assert reasons(settled(OpenAttempt(POD, number=3), Heard(LATER, has_it=False))) == ["ReaderAway"]
+    assert reasons(settled(None, Heard(LATER, has_it=False))) == ["NeverSeen"]
+
+
+def test_a_node_that_is_silent_is_lost_in_the_end() -> None:
+    attempt, heard = OpenAttempt(POD, number=3, lines=5), Heard(SOON)
+
+    assert settled(attempt, heard, SOON + READER_PATIENCE - timedelta(seconds=1)) is None
+    assert reasons(settled(attempt, heard, SOON + READER_PATIENCE)) == ["NodeLost"]
+
+
+def test_a_log_that_was_rotated_at_the_first_look_may_lack_its_beginning() -> None:
+    start = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    late = OpenAttempt(POD, closed=True, gaps=[Gap(line=0, before=start + 60_000_000, reason="LateStart")])
+    soon = OpenAttempt(POD, closed=True, gaps=[Gap(line=0, before=start + 1_000_000, reason="LateStart")])
+
+    assert reasons(settled(late, Heard(END))) == ["LateStart"]
+    assert reasons(settled(soon, Heard(END))) == []  # no kubelet has rotated by then
+
+
+def test_a_container_that_never_started_has_no_log() -> None:
+    found = job_facts(job("ERROR", attempts=[{"number": 1, "pod": "weather-1-abcde"}], log={"state": "Collecting"}))
+    assert found
+
+    assert reasons(settling.settled(found, {}, [], {}, NOW)) == ["NeverSeen"]
