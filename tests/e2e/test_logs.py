@@ -9,7 +9,7 @@ import pytest
 from e2e import kept
 from e2e.endings import HOG, LITTLE_MEMORY, working
 from e2e.kept import Door, is_equal, settled
-from e2e.world import Body, Namespace, ended, kubectl
+from e2e.world import USER, Body, Namespace, audit_events, ended, kubectl
 
 LAST_WORDS = (
     "trap 'for i in $(seq 500); do echo last word $i; done; echo END; exit 3' TERM; echo working; sleep 300 & wait"
@@ -203,3 +203,18 @@ def test_what_is_not_of_a_reader_is_refused(namespace: Namespace, door: Door) ->
     assert door.ask(frames, bound, b"x" * (9 * 2**20)).code == 413
     assert door.ask("/v1/frames?pod=unknown", bound, b"x").code == 404
     assert namespace.wait("job-1", ended)["status"]["phase"] == "COMPLETE"
+
+
+def test_the_keeper_writes_what_became_of_a_log_and_nothing_else(namespace: Namespace) -> None:
+    namespace.pipeline(script="echo one")
+    namespace.job()
+    namespace.wait("job-1", settled, 60)
+    seen: list[tuple[str, str]] = []
+    for event in audit_events():
+        what = event.get("objectRef", {})
+        if event["user"]["username"].startswith(f"{USER}-log") and what.get("namespace") in {None, namespace.name}:
+            seen.append((event["verb"], "/".join(filter(None, (what.get("resource"), what.get("subresource"))))))
+
+    reads = {(verb, resource) for verb in ("list", "watch") for resource in ("eltjobs", "pods", "eltpipelines")}
+    assert set(seen) - reads == {("patch", "eltjobs/status"), ("create", "tokenreviews")}
+    assert seen.count(("patch", "eltjobs/status")) == 1

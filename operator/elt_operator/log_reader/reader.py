@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from elt_operator.archive.exchange import MOST_PODS, Known, PodName
+from elt_operator.archive.frames import Frame
 from elt_operator.log_reader.files import ContainerFiles
 from elt_operator.log_reader.keeper import Away, Keeper, UnknownPod, Unwanted
 from elt_operator.log_reader.pod_folders import PodFolders
@@ -123,10 +124,19 @@ class Reader:
     def _tail(self, uid: str, log: Log, known: Known) -> Tail:
         return Tail.of(uid, log.files, log.since, known, self.patterns)
 
+    def _go_on(self, uid: str, log: Log, known: Known) -> None:
+        """Read on where ``known`` ends; give up a log of which the keeper knows nonsense."""
+        try:
+            log.tail = self._tail(uid, log, known)
+        except ValueError as error:
+            logger.error("the log of pod %s/%s is given up: %s", log.pod.namespace, log.pod.name, error)  # noqa: TRY400
+            self._finish(uid, log)
+
     def _files(self, uid: str, pod: PodName) -> ContainerFiles:
         return ContainerFiles(self.folders.container(uid, pod))
 
     def _read(self, uid: str, log: Log) -> bool:
+        """Read a block of a log; return whether there was one."""
         tail = log.tail
         if tail is None or not tail.closed:
             log.files.look()
@@ -137,21 +147,27 @@ class Reader:
             tail.held_back = True
             return False
         before = tail.bytes_read
+        self._put(uid, log, lambda: tail.step(self.now()))
+        self.bytes_read += tail.bytes_read - before
+        return tail.bytes_read > before
+
+    def _put(self, uid: str, log: Log, cut: Callable[[], Iterable[Frame]]) -> None:
+        """Put what ``cut`` yields into the spool; what fails with one log is no matter of the others."""
         try:
-            for frame in tail.step(self.now()):
+            for frame in cut():
                 self.spool.put(uid, log.pod, frame)
         except OSError as error:
             logger.warning("the spool cannot be written; the log of pod %s waits: %s", uid, error)
             self._ask_anew(uid, log)
-        self.bytes_read += tail.bytes_read - before
-        return tail.bytes_read > before
+        except Exception:
+            logger.exception("the log of pod %s/%s is given up: this is a bug", log.pod.namespace, log.pod.name)
+            self._finish(uid, log)
 
     def cut_all(self) -> None:
-        """Put all that is read into the spool: this process is about to end."""
-        for uid, log in self.logs.items():
+        """Put all that is read into the spool."""
+        for uid, log in list(self.logs.items()):
             if log.tail and not log.tail.closed:
-                for frame in log.tail.cutter.cut():
-                    self.spool.put(uid, log.pod, frame)
+                self._put(uid, log, log.tail.cutter.cut)
 
     # -- keeper --------------------------------------------------------------------------------------------------------
 
@@ -193,7 +209,7 @@ class Reader:
         elif log.tail is None:
             spooled = self.spool.known(uid)
             if uid in self.folders.found and not (spooled and spooled.closed):
-                log.tail = self._tail(uid, log, spooled or known)
+                self._go_on(uid, log, spooled or known)
             elif not spooled:  # nothing more of it will be found here
                 self._finish(uid, log)
         if log.tail:
