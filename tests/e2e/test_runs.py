@@ -161,6 +161,7 @@ def test_nothing_of_the_jobs_own_labels_is_copied(namespace: Namespace) -> None:
     assert sorted(run["metadata"]["labels"]) == [
         "app.kubernetes.io/managed-by",
         "elt-operator.io/job",
+        "elt-operator.io/job-uid",
         "elt-operator.io/pipeline",
         "elt-operator.io/run-number",
     ]
