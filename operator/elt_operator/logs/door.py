@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -15,7 +16,6 @@ from pydantic import BaseModel
 from elt_operator.archive import exchange, frames
 from elt_operator.archive.exchange import AUDIENCE, Answer, Known, Sync
 from elt_operator.archive.manifest import Whose
-from elt_operator.errors import OperatorError
 from elt_operator.kube.reviews import BadToken, Reviews
 from elt_operator.kube.troubles import OUTAGES
 from elt_operator.logs import refusals
@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 _BATCH_BYTES: Final = 256 * 1024
 _ASK_AGAIN_SECONDS: Final = 15.0
 _DIGITS: Final = 15
+_UID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""What is asked of the store: whatever else somebody has put into a path is no log."""
 _NDJSON: Final = ("application/x-ndjson", "application/stream+json")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -155,24 +157,30 @@ class Door:
         response.content_type = wanted.content_type
         response.charset = "utf-8"
         await response.prepare(request)
-        self._followers[job] = self._followers.get(job, 0) + wanted.follow
         try:
-            await self._send(request, response, view, wanted)
+            with self._followed(job) if wanted.follow else nullcontext():
+                await self._send(request, response, view, wanted)
             await response.write_eof()
-        except (NotFound, BadToken, OperatorError, *OUTAGES) as error:
-            # The answer has begun; it must not look as if this were its end.
+        except Exception as error:  # noqa: BLE001 - the answer has begun; it must not look as if this were its end
             logger.info("the log of Job %s: an answer was broken off: %s: %s", job, type(error).__name__, error)
             if request.transport:
                 request.transport.abort()
+        return response
+
+    @contextmanager
+    def _followed(self, job: str) -> Iterator[None]:
+        """Count somebody who follows a log."""
+        self._followers[job] = self._followers.get(job, 0) + 1
+        try:
+            yield
         finally:
-            self._followers[job] -= wanted.follow
+            self._followers[job] -= 1
             if not self._followers[job]:
                 del self._followers[job]
-        return response
 
     async def _allowed(self, token: str, job: str) -> None:
         """Raise 404 unless the bearer of ``token`` may read the log of ``job``: also where there is none."""
-        name = await self.views.name_of(job)
+        name = await self.views.name_of(job) if _UID.fullmatch(job) else None
         attributes = {
             "group": names.GROUP, "resource": names.JOBS, "subresource": "log", "verb": "get",
             "namespace": name.namespace if name else "", "name": name.name if name else "",

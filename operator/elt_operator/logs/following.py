@@ -191,7 +191,8 @@ class Following:
         whose = Whose(job=job.name, pod=pod.name, node=pod.node)
         log = await self.open_logs.of(pod.job)
         known = log.attempts.get(pod.uid) or OpenAttempt(pod.uid)
-        cutter = Cutter(pod.uid, Masker(self.patterns), known.number, None, known.last_time)
+        masker = Masker(self.patterns, in_key=bool(known.position and known.position.in_key))
+        cutter = Cutter(pod.uid, masker, known.number, None, known.last_time)
 
         async def store(frame: Frame) -> None:
             await self.open_logs.take(whose, pod.uid, frames.encoded(frame))

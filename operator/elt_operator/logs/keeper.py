@@ -123,12 +123,12 @@ class Keeper:
         self.open_logs.forget(job)
 
     async def adopt(self) -> None:
-        """Take up the logs of Jobs that were deleted while nobody looked; raises ``StoreError``."""
+        """Take up the logs of Jobs and pods that were deleted while nobody looked; raises ``StoreError``."""
         for (job, pod), whose in (await self.open_logs.in_store()).items():
             if self.watched.jobs.get(job) is None:
                 ended = self.now()
                 self.watched.gone.setdefault(job, JobFacts(whose.job, None, ended, (), awaited=False, body={}))
-                self.watched.pods.setdefault(pod, PodFacts.of_gone(pod, whose))
+            self.watched.pods.setdefault(pod, PodFacts.of_gone(pod, whose))
 
     async def _store(self, job: JobFacts, found: Settled) -> Manifest:
         folder = manifest.folder(job.name, job.started or self.now())

@@ -52,6 +52,12 @@ class Volume:
 
     root: Path
 
+    def _place(self, key: str) -> Path:
+        """Return where an object is; raises ``StoreError`` for what would be outside of the folder."""
+        if "\0" in key or {".", ".."} & set(key.split("/")):
+            raise StoreError(f"{key[:100]!r} is no key")
+        return self.root / key
+
     async def put(self, key: str, data: bytes, *, new: bool = False) -> bool:
         """See ``Store``."""
         return await asyncio.to_thread(self._put, key, data, new)
@@ -82,7 +88,7 @@ class Volume:
     @contextmanager
     def _writing(self, key: str) -> Iterator[tuple[Path, Path]]:
         """Yield where to write an object, and its place; afterwards its folder is synced."""
-        place = self.root / key
+        place = self._place(key)
         aside = place.with_name(f"{place.name}{_ASIDE}{secrets.token_hex(4)}")
         with _as_store_error(key):
             made = [folder for folder in place.parents if not folder.exists()]
@@ -103,7 +109,7 @@ class Volume:
         return await asyncio.to_thread(self._get, key, offset, size)
 
     def _get(self, key: str, offset: int, size: int | None) -> bytes:
-        with _as_store_error(key), (self.root / key).open("rb") as file:
+        with _as_store_error(key), (self._place(key)).open("rb") as file:
             file.seek(offset)
             return file.read(-1 if size is None else size)
 
@@ -114,7 +120,7 @@ class Volume:
     def _keys(self, prefix: str) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = []
         with _as_store_error(prefix):
-            for folder, _, names in os.walk(self.root / prefix, onerror=_unless_gone):
+            for folder, _, names in os.walk(self._place(prefix), onerror=_unless_gone):
                 for name in names:
                     path = Path(folder) / name
                     if _ASIDE not in name:
@@ -127,7 +133,7 @@ class Volume:
         await asyncio.to_thread(self._delete, key)
 
     def _delete(self, key: str) -> None:
-        place = self.root / key
+        place = self._place(key)
         with _as_store_error(key):
             place.unlink(missing_ok=True)
             for folder in place.parents:

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from elt_operator.archive.exchange import AUDIENCE
 from elt_operator.kube.errors import ApiError
@@ -186,6 +187,15 @@ class Chain:
             if self.api_server.written and not self.watched.unsettled():
                 return self.api_server.told
         raise AssertionError("the log was not settled")
+
+    async def read_path(self, path: str, who: str) -> tuple[int, bytes]:
+        """Ask for a path as it is, whatever is quoted in it."""
+        headers = {"Authorization": f"Bearer {who}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(URL(f"{self.url}{path}", encoded=True), headers=headers) as answer,
+        ):
+            return answer.status, await answer.read()
 
     async def read(self, who: str = "alice", job: str = JOB, accept: str = "*/*", **query: str) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {who}", "Accept": accept}

@@ -451,3 +451,47 @@ async def test_a_reader_whose_spool_is_full_holds_few_files_and_says_what_it_mis
 
     assert (told["state"], told["reason"]) == ("Incomplete", "SpoolFull")
     assert (await chain.read())[1].endswith(b"line 38\nline 39\n")
+
+
+@pytest.mark.parametrize("path", ["..%2F..%2F..%2Fetc%2Fpasswd", "%00", ".", "..", "a%2Fb", "x" * 65])
+async def test_a_path_that_is_no_uid_reaches_no_file(chain: Chain, path: str) -> None:
+    (chain.folder / "etc").mkdir()
+    (chain.folder / "etc/passwd").write_text("root")
+    (chain.folder / "store/v1/ids").mkdir(parents=True, exist_ok=True)
+
+    for who in ("alice", "bob"):
+        code, body = await chain.read_path(f"/v1/logs/{path}", who)
+        assert (code, b"root" in body) == (404, False)
+
+
+async def test_who_reads_without_following_is_no_follower(chain: Chain) -> None:
+    chain.log.line(b"one")
+    for _ in range(3):
+        await chain.turn(11)
+
+    answers = await asyncio.gather(*(chain.read() for _ in range(8)))
+
+    assert answers == [(200, b"one\n")] * 8
+    assert not chain.parts.door.is_followed(chains.JOB)
+
+
+async def test_an_attempt_whose_pod_went_while_the_keeper_was_away_stays_in_the_log(chain: Chain) -> None:
+    chain.log.line(b"first attempt")
+    for _ in range(3):
+        await chain.turn(11)
+    chain.log.remove()
+    chain.watched.take_pod(chains.pod(ended=True), deleted=True)
+    for _ in range(3):
+        await chain.turn(11)
+    uid = "6a0d3f0e-0000-4000-8000-00000000000b"
+    second = chain.new_log(uid, "weather-1-fghij")
+    second.line(b"second attempt")
+    body = chains.pod(ended=True)
+    body["metadata"] |= {"uid": uid, "name": "weather-1-fghij"}
+    attempts = [{"number": n, "pod": name, "startTime": "2026-01-01T00:00:00Z"}
+                for n, name in ((1, "weather-1-abcde"), (2, "weather-1-fghij"))]  # fmt: skip
+    chain.pods, chain.job = [body], chains.job("COMPLETE", attempts=attempts)
+    await chain.restart_keeper()
+
+    assert await chain.finish() == {"state": "Kept", "lines": 2, "bytes": 29}
+    assert await whole(chain) == b"first attempt\nsecond attempt\n"
