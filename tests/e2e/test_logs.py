@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from e2e import kept
-from e2e.endings import HOG, LITTLE_MEMORY, working
+from e2e.endings import HOG, LITTLE_MEMORY, under_way, working
 from e2e.kept import Door, is_equal, settled
 from e2e.world import USER, Body, Namespace, audit_events, ended, kubectl
 
@@ -27,7 +27,7 @@ def run(namespace: Namespace, *, act: Callable[[Body], object] = lambda _pod: No
     """Run a Job, do something to its pod once it is at work, and return the Job once its log is settled."""
     namespace.pipeline(**pipeline)
     namespace.job()
-    act(namespace.wait_for_pod(working))
+    act(under_way(namespace))
     return namespace.wait("job-1", settled, 90)
 
 
@@ -142,7 +142,7 @@ def test_the_log_of_a_job_that_is_gone_can_be_read(namespace: Namespace, door: D
 def test_the_log_of_a_job_that_is_deleted_at_work_is_kept(namespace: Namespace, door: Door) -> None:
     namespace.pipeline(script=LAST_WORDS)
     namespace.job()
-    namespace.wait_for_pod(working)
+    under_way(namespace)
     job = namespace.get("job-1")
 
     namespace.delete_job("job-1")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from e2e import kept, s3
-from e2e.endings import working
+from e2e.endings import under_way, working
 from e2e.kept import Door, is_equal, numbers_of, settled
 from e2e.s3 import S3
 from e2e.world import Body, Namespace, kubectl
@@ -175,7 +175,7 @@ def test_every_last_word_is_kept(namespace: Namespace, door: Door, name: str, tu
     act, spec = ENDINGS[name]
     namespace.pipeline(script=LAST_WORDS, **spec)
     namespace.job()
-    pod = namespace.wait_for_pod(working)
+    pod = under_way(namespace)
     act(namespace, pod)
     if name == "evict":  # another attempt follows
         namespace.wait_for_pod(lambda other: working(other) and other["metadata"]["uid"] != pod["metadata"]["uid"])
