@@ -147,9 +147,12 @@ import os, pathlib, sys, json
 from backports import zstd
 found, count = [], 0
 for path in [pathlib.Path(folder) / name for folder, _, names in os.walk("/logs") for name in names]:
-    if path.exists():  # frames come and go
-        count += 1
+    try:
         data = path.read_bytes()
+    except FileNotFoundError:  # frames come and go
+        continue
+    if data:
+        count += 1
         texts, rest = [data], data
         while rest and path.suffix == ".zst":
             one = zstd.ZstdDecompressor()
