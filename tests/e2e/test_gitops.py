@@ -3,7 +3,8 @@
 import yaml
 
 from e2e.clock import DAILY
-from e2e.world import IMAGE, Body, Namespace, ended, manifest
+from e2e.kept import settled
+from e2e.world import IMAGE, Body, Namespace, manifest
 
 TIMES = 60
 SERVER_SIDE = ("--server-side", "--field-manager=a-tool")
@@ -19,7 +20,7 @@ def test_what_is_applied_again_changes_nothing_and_starts_nothing(namespace: Nam
 
     for _ in range(TIMES):  # the Job starts and ends meanwhile
         namespace.apply(manifests)
-    namespace.wait("backfill", ended)
+    namespace.wait("backfill", settled)
     namespace.wait("weather", lambda body: "lastJob" in body["status"], plural="eltpipelines")
     namespace.apply(manifests, *SERVER_SIDE)
     before = versions(namespace)
