@@ -1,7 +1,9 @@
 """What is hidden of a log before anybody stores or shows it: what looks like a secret.
 
 Patterns know the form of a secret, never its value: what no pattern knows is kept as it is. All of them are RE2's
-(https://github.com/google/re2/wiki/Syntax), so that the time is linear whatever a log, or a user's pattern, holds.
+(https://github.com/google/re2/wiki/Syntax), so that one search takes linear time. A user's pattern that begins to match
+at every character and needs the rest of the line to decide, such as ``x.*y|x``, is searched for anew behind each match,
+which takes quadratic time on one long line.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,14 +21,18 @@ _MEMORY: Final = 8 * 1024 * 1024
 
 _KEY: Final = (
     rb"(?:password|passwd|passphrase|secret(?:[_-]?(?:access)?[_-]?key)?|token|credentials?"
-    rb"|(?:api|access|account|sas|shared|private|signing|encryption)[_-]?key|(?:\b|_)(?:pass|pwd|sig))"
+    rb"|(?:api|access|account|sas|shared|private|signing|encryption)[_-]?key|(?:\b|_)(?:pwd|sig)|_pass)"
 )
-_VALUE: Final = (
-    rb'(?:"((?:[^"\\\n]|\\[^\n])*)'  # in quotes,
+_QUOTED: Final = (
+    rb'"((?:[^"\\\n]|\\[^\n])*)'  # in quotes,
     rb'|\\"((?:[^"\\\n]|\\\\\\"|\\\\[^"\n]|\\[^"\\\n])*)'  # in quotes of JSON that stands in JSON,
     rb"|'([^'\n]*)"
-    rb"|([^\s\"'\\,;&(){}\[\]<>][^\s\"'\\,;&(){}\[\]<>]*))"  # or up to what ends a word
 )
+_VALUE: Final = rb"(?:" + _QUOTED + rb"|([^\s\"'\\,;&(){}\[\]<>][^\s\"'\\,;&(){}\[\]<>]*))"
+"""In quotes, or up to what ends a word."""
+_SEPARATOR: Final = rb"(?:\\?[\"'])?[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}"
+_NO_NUMBER: Final = rb"(?:" + _QUOTED + rb"|([0-9]*[^\s\"'\\,;&(){}\[\]<>0-9][^\s\"'\\,;&(){}\[\]<>]*))"
+"""The same, but no number: dbt counts with ``PASS=3``."""
 _PATTERNS: Final[Sequence[bytes]] = (
     rb"[a-z][a-z0-9+.-]*://[^\s:/?#@\"']*:([^\s\"'<>]+)@",
     rb"\b(?:bearer|basic)[ \t]+([a-z0-9._~+/=-]{8,})",
@@ -39,7 +45,8 @@ _PATTERNS: Final[Sequence[bytes]] = (
         rb"--?(?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|secret|token|pwd|(?:api|access|account)[_-]?key)"
         rb"[ \t]+([^\s-][^\s]*)"
     ),
-    _KEY + rb"(?:\\?[\"'])?[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}" + _VALUE,
+    _KEY + _SEPARATOR + _VALUE,
+    rb"\bpass" + _SEPARATOR + _NO_NUMBER,
 )
 """What is hidden is the group that is found."""
 _BEGIN: Final = rb"-----BEGIN (?:[A-Z0-9]{1,16} )*PRIVATE KEY(?: BLOCK)?-----"

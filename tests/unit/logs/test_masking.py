@@ -29,6 +29,8 @@ def masked(*lines: str, patterns: tuple[str, ...] = ()) -> list[str]:
             '{"event": "{\\"password\\": \\"***\\", \\"x\\": 1}"}',
         ),
         ("api_key: abc, next", "api_key: ***, next"),
+        ('{"a": "{\\"pass\\": \\"hunter2\\"}"}', '{"a": "{\\"pass\\": \\"***\\"}"}'),
+        ("PASS=hunter2 and DB_PASS=123 and pass: '12 34'", "PASS=*** and DB_PASS=*** and pass: '***'"),
         ("AccountKey=abc/def+ghi==;EndpointSuffix=x", "AccountKey=***;EndpointSuffix=x"),
         ("AZURE_STORAGE_SAS_KEY=sv2022", "AZURE_STORAGE_SAS_KEY=***"),
         ("https://x.blob/?sv=1&sig=abc%2Fdef&se=2", "https://x.blob/?sv=1&sig=***&se=2"),
@@ -48,6 +50,7 @@ def test_a_secret_is_hidden_and_what_is_around_it_stays(line: str, hidden: str) 
     "line",
     [
         "my tokens: 5 of 6",
+        "Done. PASS=3 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=3",
         "compass: north",
         'METRIC: {"type": "counter", "metric": "record_count", "value": 5}',
         "password=",
