@@ -53,6 +53,14 @@ def busy() -> Iterator[None]:
             hog.wait()
 
 
+def freeze_reader(own: Own, seconds: float) -> None:
+    """Let the reader do nothing for so long."""
+    assert own.reader.process
+    own.reader.process.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    own.reader.process.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("turn", range(5))
 def test_four_logs_that_rotate_on_a_busy_node_are_equal(namespace: Namespace, door: Door, turn: int) -> None:  # noqa: ARG001 - 20 in all
     with busy():
@@ -69,10 +77,7 @@ def test_a_reader_that_is_frozen_for_25_s_misses_nothing(namespace: Namespace, o
     write(namespace, "w", 160, 4)
     namespace.wait_for_pod(working)
     time.sleep(8)
-    assert own.reader.process
-    own.reader.process.send_signal(signal.SIGSTOP)
-    time.sleep(25)
-    own.reader.process.send_signal(signal.SIGCONT)
+    freeze_reader(own, 25)
 
     status, text = log_of(namespace, "w", door)
 
@@ -85,10 +90,7 @@ def test_a_reader_that_is_frozen_for_90_s_says_what_it_missed(namespace: Namespa
     write(namespace, "w", 480, 4)
     namespace.wait_for_pod(working)
     time.sleep(8)
-    assert own.reader.process
-    own.reader.process.send_signal(signal.SIGSTOP)
-    time.sleep(90)
-    own.reader.process.send_signal(signal.SIGCONT)
+    freeze_reader(own, 90)
 
     status, text = log_of(namespace, "w", door)
 

@@ -114,10 +114,6 @@ class OpenLogs:
                 self._by_job[job] = await self._loaded(job)
         return self._by_job[job]
 
-    def known(self) -> list[str]:
-        """Return the UIDs of the Jobs whose open logs are in memory."""
-        return list(self._by_job)
-
     def forget(self, job: str) -> None:
         """Forget a log that is open no more, and wake who waits for more of it."""
         self._loading.pop(job, None)

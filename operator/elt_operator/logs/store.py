@@ -11,7 +11,6 @@ from typing import Final, Protocol
 
 from elt_operator.errors import OperatorError
 
-_READ_BYTES = 1024 * 1024
 _ASIDE: Final = "~"
 """In the name of a file that is being written, and in no key."""
 

@@ -3,17 +3,13 @@
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import NoDecode
 
 from elt_operator.core.situation import Limits
-from elt_operator.settings.common import Common
+from elt_operator.settings.watching import Watching
 
 
-class Settings(Common):
+class Settings(Watching):
     """What an administrator may set for the controller, each as ``ELT_OPERATOR_<NAME>``."""
-
-    watch_namespaces: Annotated[str, NoDecode] = ""
-    """Namespaces to look after, with commas between them; empty: all."""
 
     default_timeout_seconds: Annotated[int, Field(ge=0)] = 3600
     """Limit of one attempt, in seconds, for Pipelines without timeoutSeconds; 0: none."""
@@ -48,8 +44,3 @@ class Settings(Common):
         return Limits(
             self.default_timeout_seconds, self.pipeline_wait_seconds, self.run_retention_seconds, self.keep_logs
         )
-
-    @property
-    def namespaces(self) -> list[str]:
-        """The namespaces to look after; empty: all."""
-        return [name.strip() for name in self.watch_namespaces.split(",") if name.strip()]

@@ -4,16 +4,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_settings import NoDecode
 
 from elt_operator.settings.masked import Masked
+from elt_operator.settings.watching import Watching
 
 
-class Settings(Masked):
+class Settings(Masked, Watching):
     """What an administrator may set for the keeper of the logs, each as ``ELT_OPERATOR_<NAME>``."""
-
-    watch_namespaces: Annotated[str, NoDecode] = ""
-    """The namespaces that the operator looks after, with commas between them; empty: all."""
 
     store: Annotated[str, Field(pattern=r"^(/|(s3|gs|az)://[^/])")] = "/logs"
     """Where logs are kept: a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX."""
@@ -32,8 +29,3 @@ class Settings(Masked):
 
     tls_folder: Path | None = None
     """A folder with tls.crt and tls.key; absent: the door speaks plain HTTP."""
-
-    @property
-    def namespaces(self) -> list[str]:
-        """The namespaces to look after; empty: all."""
-        return [name.strip() for name in self.watch_namespaces.split(",") if name.strip()]
