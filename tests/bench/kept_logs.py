@@ -70,7 +70,7 @@ def read(folder: Path) -> tuple[list[bytes], float]:
     found: list[bytes] = []
     while not tail.closed:
         now += 0.5
-        tail.files.look()
+        tail.files.look(now)
         found += [frames.encoded(frame) for frame in tail.step(now)]
     return found, time.process_time() - begun
 

@@ -24,6 +24,19 @@ _MICROSECONDS: Final = 1_000_000
 _REMEMBERED: Final = 64
 
 
+class Resume(NamedTuple):
+    """Where a reader goes on that has nothing but the files."""
+
+    file: str
+    offset: int
+    """Where no line was unfinished."""
+    skip: int
+    """How many pieces from there on are handed on already: lines that ended while another one had not."""
+    reached_file: str
+    """Up to where all was read; from there on if ``file`` is gone."""
+    reached_offset: int
+
+
 class Piece(NamedTuple):
     """What a process wrote: a line, or a part of one that is too long."""
 
@@ -31,8 +44,8 @@ class Piece(NamedTuple):
     """When its first record was written, in microseconds since 1970."""
     text: bytes
     """With a newline at the end if the process wrote one."""
-    resume: int | None
-    """How far into the file all that was written is handed on; ``None`` while a line is unfinished."""
+    resume: Resume
+    """Behind it."""
 
 
 @dataclass
@@ -53,41 +66,62 @@ class Joiner:
     _time: int = 0
     """Of the last record."""
     _seconds: dict[bytes, int] = field(default_factory=dict)
+    _clean: tuple[str, int] = ("", 0)
+    """File and offset at which last no line was unfinished."""
+    _since: int = 0
+    """How many pieces were yielded since then."""
 
-    def feed(self, records: bytes, offset: int) -> Iterator[Piece]:
-        """Yield the pieces that end in ``records``, whole ones, of which the first begins at ``offset`` of its file."""
+    def begin(self, file: str, offset: int) -> None:
+        """Begin at a place where no line is unfinished."""
+        self._clean, self._since = (file, offset), 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes of unfinished lines are held."""
+        return sum(line.size for line in self.unfinished.values())
+
+    def feed(self, records: bytes, file: str, offset: int) -> Iterator[Piece]:
+        """Yield the pieces that end in ``records``, whole ones, of which the first begins at ``offset`` of ``file``."""
         position = 0
         while position < len(records):
             found = _RECORD.match(records, position)
+            piece: tuple[int, bytes] | None
             if found:
                 second, fraction, zone, stream, tag, content = found.groups()
-                end = found.end()
+                position = found.end()
                 self._time = self._moment(second + zone) + int((fraction or b"").ljust(6, b"0")[:6])
-                yield from self._take(stream, content, ends=tag == b"F", offset=offset + end)
+                piece = self._joined(stream, content, ends=tag == b"F")
             else:  # nothing that a runtime writes: it is kept as it is
                 end = records.index(b"\n", position) + 1
-                yield Piece(self._time, records[position:end], None if self.unfinished else offset + end)
-            position = end
+                piece = self._time, records[position:end]
+                position = end
+            self._since += piece is not None
+            if not self.unfinished:
+                self._clean, self._since = (file, offset + position), 0
+            if piece is not None:
+                yield Piece(*piece, Resume(*self._clean, self._since, file, offset + position))
 
-    def _take(self, stream: bytes, content: bytes, *, ends: bool, offset: int) -> Iterator[Piece]:
+    def _joined(self, stream: bytes, content: bytes, *, ends: bool) -> tuple[int, bytes] | None:
+        """Return time and text of the piece that a record ends; ``None``: it goes on."""
         line = self.unfinished.pop(stream, None)
         if line is None and ends:
-            yield Piece(self._time, content + b"\n", None if self.unfinished else offset)
-            return
+            return self._time, content + b"\n"
         line = line or Unfinished(self._time)
         line.parts.append(content)
         line.size += len(content)
         if ends or line.size >= LONGEST_LINE:
-            text = b"".join([*line.parts, b"\n" if ends else b""])
-            yield Piece(line.time, text, None if self.unfinished else offset)
-        else:
-            self.unfinished[stream] = line
+            return line.time, b"".join([*line.parts, b"\n" if ends else b""])
+        self.unfinished[stream] = line
+        return None
 
-    def rest(self) -> list[Piece]:
-        """Return the unfinished lines, the oldest first, and forget them: nothing follows, or not for long."""
+    def rest(self, file: str, offset: int) -> list[Piece]:
+        """Return the unfinished lines, the oldest first, and forget them; ``offset`` of ``file`` follows."""
         lines = sorted(self.unfinished.values(), key=lambda line: line.time)
         self.unfinished = {}
-        return [Piece(line.time, b"".join(line.parts), None) for line in lines if line.size]
+        self.begin(file, offset)
+        return [
+            Piece(line.time, b"".join(line.parts), Resume(file, offset, 0, file, offset)) for line in lines if line.size
+        ]
 
     def _moment(self, second: bytes) -> int:
         """Return a time without its fraction in microseconds; a time that no calendar has is the one before."""

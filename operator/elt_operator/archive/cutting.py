@@ -4,21 +4,17 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from elt_operator.archive.cri import Piece
+from elt_operator.archive.cri import Piece, Resume
 from elt_operator.archive.frames import MOST_LINES, TEXT_BYTES, Envelope, Frame, Gap, GapReason, Position
 from elt_operator.archive.masking import Masker
-
-_MOST_KEPT_BACK = 4 * TEXT_BYTES
-"""How much is kept back at most because a line of another stream is unfinished."""
 
 
 @dataclass
 class _Missing:
     """Something that is missing in what waits."""
 
-    where: int
-    """Behind how many bytes of text."""
     line: int
+    """Behind how many ends of lines."""
     after: int | None
     reason: GapReason
     before: int | None = None
@@ -40,54 +36,44 @@ class Cutter:
     """What waits."""
     _times: "array[int]" = field(default_factory=lambda: array("q"))
     """When each line of it was begun."""
-    _whole: tuple[int, int] = (0, 0)
-    """How much of text and times can be cut off: behind that no line is unfinished."""
-    _next: tuple[str, int] | None = None
-    """File and offset behind what can be cut off."""
+    _next: Resume | None = None
+    """Behind it."""
     _missing: list[_Missing] = field(default_factory=list)
 
     @property
     def waits(self) -> bool:
         """Whether something is there that could be cut off."""
-        return bool(self._whole[0] or self._missing)
+        return bool(self._text or self._missing)
 
     @property
     def size(self) -> int:
         """How many bytes of text wait."""
         return len(self._text)
 
-    def take(self, piece: Piece, file: str) -> Iterator[Frame]:
-        """Take a piece that ends in ``file``; yield the frame that is full by it."""
+    def take(self, piece: Piece) -> Iterator[Frame]:
+        """Take a piece; yield the frame that is full by it."""
         if not self._text or self._text.endswith(b"\n"):
             self._times.append(piece.time)
         for missing in self._missing:
             missing.before = piece.time if missing.before is None else missing.before
         self._text += piece.text
-        if piece.resume is not None:
-            self._whole = (len(self._text), len(self._times))
-            self._next = (file, piece.resume)
+        self._next = piece.resume
         if len(self._text) >= TEXT_BYTES or len(self._times) >= MOST_LINES - 1:
             yield from self.cut()
 
     def miss(self, reason: GapReason) -> None:
         """Say that something is missing before the next piece."""
         after = self._times[-1] if self._times else self.last_time
-        self._missing.append(_Missing(len(self._text), self._text.count(b"\n"), after, reason))
-
-    @property
-    def overdue(self) -> bool:
-        """Whether an unfinished line keeps back too much: it has to be taken as it is."""
-        return len(self._text) >= _MOST_KEPT_BACK or len(self._times) >= 2 * MOST_LINES
+        self._missing.append(_Missing(self._text.count(b"\n"), after, reason))
 
     def cut(self, *, closed: bool = False) -> Iterator[Frame]:
-        """Yield a frame of all that can be cut off; with ``closed``, of all there is, even if that is nothing."""
-        size, lines = (len(self._text), len(self._times)) if closed else self._whole
-        if not (size or closed or self._missing):
+        """Yield a frame of all that waits; with ``closed``, even if that is nothing."""
+        if not (self.waits or closed):
             return
         before = self.masker.hidden
-        text, times = self.masker.mask(bytes(self._text[:size])), self._times[:lines]
-        gaps = [_gap(missing) for missing in self._missing if missing.where <= size]
-        self._drop(size, lines)
+        text, times = self.masker.mask(bytes(self._text)), self._times
+        gaps = [_gap(missing) for missing in self._missing]
+        self._text, self._times, self._missing = bytearray(), array("q"), []
         self.number += 1
         self.last_time = times[-1] if times else self.last_time
         self.position = self._position()
@@ -98,19 +84,8 @@ class Cutter:
 
     def _position(self) -> Position | None:
         if self._next:
-            return Position(file=self._next[0], offset=self._next[1], in_key=self.masker.in_key)
+            return Position(**self._next._asdict(), in_key=self.masker.in_key)
         return self.position and self.position.model_copy(update={"in_key": self.masker.in_key})
-
-    def _drop(self, size: int, lines: int) -> None:
-        """Forget what was cut off; a line that goes on behind it keeps its time."""
-        cut_off = self._text.count(b"\n", 0, size)
-        goes_on = 0 < size < len(self._text) and not self._text.endswith(b"\n", 0, size)
-        self._times = self._times[lines - goes_on :]
-        del self._text[:size]
-        self._whole = (0, 0)
-        self._missing = [missing for missing in self._missing if missing.where > size]
-        for missing in self._missing:
-            missing.where, missing.line = missing.where - size, missing.line - cut_off
 
 
 def _gap(missing: _Missing) -> Gap:

@@ -72,6 +72,11 @@ class Position(Strict):
     file: Annotated[str, Field(max_length=64)]
     """How the file begins: its first line's time. An inode number would be used again."""
     offset: Count
+    skip: Count = 0
+    """How many pieces of text from there on its frames hold already: lines that ended while another one had not."""
+    reached_file: Annotated[str, Field(max_length=64)] = ""
+    """Up to where all was read: from there on if ``file`` is gone."""
+    reached_offset: Count = 0
     in_key: bool = False
     """Whether the next line may be part of a private key."""
 

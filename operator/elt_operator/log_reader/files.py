@@ -10,11 +10,13 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, NamedTuple
+
+from elt_operator.archive.frames import GapReason
+from elt_operator.log_reader.changes import Changes
 
 BLOCK_BYTES: Final = 256 * 1024
 _OLD_FILE_SECONDS: Final = 0.5
@@ -26,7 +28,7 @@ _FIRST_TIME: Final = re.compile(
     rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2}) "
 )
 _FIRST_BYTES: Final = 40
-_LOOKS_AT_THE_SAME: Final = 2
+_DAMAGES: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 _MOST_REMOVED_HELD: Final = 8
 """How many files are held that the kubelet has removed, before they are read."""
 
@@ -55,11 +57,24 @@ class Records(NamedTuple):
     offset: int
     """Where it begins."""
     data: bytes
-    after_a_gap: bool
-    """Whether something before it was removed unseen."""
+    gap: GapReason | None
+    """Why something before it is missing; ``None``: nothing is."""
+    skip: int
+    """How many of its first pieces are known."""
 
 
-@dataclass
+class Begin(NamedTuple):
+    """Behind what to begin."""
+
+    key: Key
+    offset: int
+    skip: int
+    """How many pieces from there on are known."""
+    reached: tuple[Key, int]
+    """Up to where all was read; there if the file is gone."""
+
+
+@dataclass(eq=False)
 class _File:
     source: IO[bytes]
     restarts: int
@@ -70,48 +85,82 @@ class _File:
     """Up to where its records were read."""
     rest: bytes = b""
     """The beginning of a record that is not all there."""
-    after_a_gap: bool = False
+    gap: GapReason | None = None
+    """Why something is missing before what is read next."""
+    skip: int = 0
+    """How many of the pieces that are read next are known."""
+    fresh: bool = True
+    """Whether it was never taken up."""
     listed: bool = True
     """Whether it is in the folder."""
+    damaged: bool = False
+    """Whether it cannot be read to its end."""
 
     def learn_key(self) -> None:
-        if self.key is None:
+        """Read its first line's time; of a compressed one, which does not grow, at the first look only."""
+        if self.key is None and not self.source.closed:
             self.source.seek(0)
-            if found := _FIRST_TIME.match(_read(self.source, _FIRST_BYTES)):
+            if found := _FIRST_TIME.match(self._read(_FIRST_BYTES)):
                 self.key = Key(self.restarts, _nanoseconds(found))
             self.source.seek(0)
 
     def records(self) -> bytes:
         """Return the next records, whole ones; empty: there are none yet."""
-        while block := _read(self.source, BLOCK_BYTES):
+        while block := self._read(BLOCK_BYTES):
             records, newline, self.rest = (self.rest + block).rpartition(b"\n")
             if newline:
                 return records + newline
+        if not self.compressed and self.size < self.offset + len(self.rest):  # somebody has emptied it
+            self.source.seek(0)
+            self.offset, self.rest, self.gap, self.skip = 0, b"", "Broken", 0
         return b""
 
-    def skip_to(self, offset: int) -> bool:
-        """Go on at ``offset``; return whether a record ends there."""
-        if offset:
+    def skip_to(self, offset: int, skip: int = 0) -> None:
+        """Go on at ``offset``, where a record ends; at the beginning where that is not so: it was written anew."""
+        self.offset, self.skip = offset, skip
+        if offset and self._byte_before(offset) != b"\n":
+            self.source.seek(0)
+            self.offset, self.gap, self.skip = 0, "Broken", 0
+
+    def _byte_before(self, offset: int) -> bytes:
+        try:
             self.source.seek(offset - 1)
-            if _read(self.source, 1) != b"\n":
-                return False
-        self.offset = offset
-        return True
+        except _DAMAGES:
+            return b""
+        return self._read(1)
+
+    def _read(self, size: int) -> bytes:
+        """Read; a compressed file that is cut off or broken has no more."""
+        try:
+            return self.source.read(size)
+        except _DAMAGES:
+            self.damaged = True
+            return b""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has, as it is on the disk."""
+        return 0 if self.source.closed else os.fstat(self.source.fileno()).st_size
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether it ends within a record, or cannot be read to its end."""
+        return bool(self.rest) or self.damaged
 
 
 @dataclass
 class ContainerFiles:
-    """The files of one container."""
+    """The files of one container. ``now`` is a clock's seconds that never go back."""
 
     folder: Path
-    resume: tuple[Key, int] | None = None
-    """The file, and the offset in it, up to which the log is known already."""
+    resume: Begin | None = None
+    """Up to where the log is known already."""
     begun: bool = False
     """Whether that is known; until then files are only held."""
     gone: bool = False
     """Whether the folder was removed: its process has ended, and what it wrote is in the files that are open."""
     unreadable: str = ""
-    """Why a file could not be opened; empty: none was refused."""
+    """Why a file could not be opened at the last look; empty: none was refused."""
     began_rotated: bool = False
     """Whether older files may have been removed before the first look."""
     _known: dict[str | int, _File] = field(default_factory=dict)
@@ -120,38 +169,73 @@ class ContainerFiles:
     """What has left the folder before it was begun."""
     _unread: list[_File] = field(default_factory=list)
     """The first is being read."""
-    _newest: Key | None = None
+    _seen: set[Key] = field(default_factory=set)
+    """Which files were taken up."""
     _looked: bool = False
-    _changed: tuple[int, int] = (0, 0)
-    """When the folder was last changed, and how many looks have found it so."""
+    _listed: set[Key] = field(default_factory=set)
+    """Which files were ever in the folder."""
+    _newest: Key | None = None
+    """The newest of them."""
+    _changes: Changes = field(default_factory=Changes)
     _newer_since: float | None = None
     """Since when there is a newer file than the one that is being read."""
 
-    def look(self) -> None:
+    @property
+    def holds_files(self) -> bool:
+        """Whether there is something to read, even if the folder is gone."""
+        return bool(self._known or self._held or self._unread)
+
+    def look(self, now: float) -> None:
         """Take up the files that are new."""
-        if self.gone or self._unchanged():
+        if self.gone or self._is_unchanged(now):
             return
+        first, self.unreadable = not self._looked, ""
         try:
-            listed = [(entry, name) for entry in os.scandir(self.folder) if (name := _NAME.fullmatch(entry.name))]
+            with os.scandir(self.folder) as entries:
+                listed = [(entry, name) for entry in entries if (name := _NAME.fullmatch(entry.name))]
         except (FileNotFoundError, NotADirectoryError):
             self.gone = True
             listed = []
         before, self._known = self._known, {}
         for entry, name in listed:
-            compressed = bool(name[3])
-            place = entry.name if compressed else entry.inode()
-            file = before.pop(place, None) or self._opened(entry.path, int(name[1]), compressed=compressed)
-            if file:
-                self._known[place] = file
-                file.learn_key()
+            self._look_at(entry, name, before)
         for file in before.values():
             file.listed = False
+        self._notice_a_jump()
         self._held += before.values()
         if self.begun:
             self._take_up_all()
-        if not self._looked and listed:
-            self.began_rotated = len(self._keys()) > 1 or any(name[2] or name[1] != "0" for _, name in listed)
+        else:
+            self._let_go(self._held)
+        if first and listed:
+            self.began_rotated = len(self._known) > 1 or any(name[2] or name[1] != "0" for _, name in listed)
             self._looked = True
+
+    def _notice_a_jump(self) -> None:
+        """Say of the first new file that something is missing before it, if what was the newest one is removed.
+
+        The oldest ones are removed first: while that is there, so is all that came after it.
+        """
+        listed = {file.key for file in self._known.values()}
+        new = [(file.key, file) for file in self._known.values() if file.key and file.key not in self._listed]
+        if self._newest and self._newest not in listed and new:
+            min(new, key=lambda found: found[0])[1].gap = "Rotated"
+        self._listed |= {key for key, _ in new}
+        self._newest = max((key for key, _ in new), default=self._newest)
+
+    def _look_at(self, entry: os.DirEntry[str], name: re.Match[str], before: dict[str | int, _File]) -> None:
+        compressed = bool(name[3])
+        place: str | int = entry.name if compressed else entry.inode()
+        file = before.pop(place, None)
+        if file is None and (file := self._opened(entry.path, int(name[1]), compressed=compressed)):
+            # It may have got this name since the folder was listed, and be known by another one.
+            place = place if compressed else os.fstat(file.source.fileno()).st_ino
+            if known := before.pop(place, None) or self._known.get(place):
+                file.source.close()
+                file = known
+        if file:
+            self._known[place] = file
+            file.learn_key()
 
     def _opened(self, path: str, restarts: int, *, compressed: bool) -> _File | None:
         """Return a file, open; ``None``: it is gone, or cannot be read."""
@@ -163,30 +247,15 @@ class ContainerFiles:
             self.unreadable = f"{path}: {error.strerror or error}"
             return None
 
-    def begin(self, resume: tuple[Key, int] | None) -> None:
+    def begin(self, resume: Begin | None) -> None:
         """Begin to read behind ``resume``."""
         self.resume, self.begun = resume, True
         self._take_up_all()
 
-    def _take_up_all(self) -> None:
-        self._take_up([file for file in (*self._held, *self._known.values()) if file.key])
-        unread = {id(file) for file in self._unread}
-        for file in self._held:
-            if id(file) not in unread:
-                file.source.close()
-        self._held = []
-
-    def _unchanged(self) -> bool:
-        """Return whether nothing was made, moved or removed since the look before the last; a clock has its ticks."""
-        if self.unreadable or any(file.key is None for file in self._known.values()):
+    def _is_unchanged(self, now: float) -> bool:
+        if self.unreadable or any(file.key is None and not file.compressed for file in self._known.values()):
             return False
-        try:
-            changed = self.folder.stat().st_mtime_ns
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        before, looks = self._changed
-        self._changed = (changed, looks + 1 if changed == before else 0)
-        return self._changed[1] >= _LOOKS_AT_THE_SAME
+        return self._changes.is_unchanged(self.folder, now)
 
     @property
     def drained(self) -> bool:
@@ -194,49 +263,65 @@ class ContainerFiles:
         return len(self._unread) <= 1
 
     def _keys(self) -> set[Key]:
-        return {file.key for file in self._known.values() if file.key}
+        return {file.key for file in (*self._held, *self._known.values()) if file.key}
 
-    def _take_up(self, files: Sequence[_File]) -> None:
+    def _take_up_all(self) -> None:
         """Queue the files that are new, each once: for a while one is there both as it was and compressed."""
-        last = self._newest or (self.resume[0] if self.resume else None)
-        follows = last is None or last in self._keys()
-        new = {file.key: file for file in files if file.key and (self._newest is None or file.key > self._newest)}
-        for key in sorted(new):
-            file = new[key]
-            if self._newest is None and self.resume and key <= self.resume[0]:
-                if key < self.resume[0]:
-                    continue
-                follows = file.skip_to(self.resume[1])
-                if not follows:
-                    continue
-            file.after_a_gap, follows = not follows, True
+        follows = bool(self._seen) or self._find_the_beginning()
+        files = [(file.key, file) for file in (*self._held, *self._known.values()) if file.key and file.fresh]
+        for key, file in sorted(files, key=lambda found: (found[0], found[1].compressed)):
+            file.fresh = False
+            if not self._is_new(key, file):
+                continue
+            if self.resume and key == self.resume.key and not self._seen:
+                file.skip_to(self.resume.offset, self.resume.skip)
+            file.gap, follows = file.gap or (None if follows else "Rotated"), True
             self._unread.append(file)
-        self._let_go()
-        queued = {id(file) for file in self._unread}
-        for file in files:
-            if file.compressed and id(file) not in queued:
-                file.source.close()
-        self._newest = max([*new, *([self._newest] if self._newest else [])], default=None)
+            self._seen.add(key)
+        self._close_all_but_unread()
+        self._let_go(self._unread)
 
-    def _let_go(self) -> None:
-        """Close unread files that the kubelet has removed, the oldest, if there are many: nobody counts their space."""
-        removed = [file for file in self._unread if not file.listed]
+    def _find_the_beginning(self) -> bool:
+        """Return whether the file is there in which the log goes on; else it goes on where all was read, if it can."""
+        keys = self._keys()
+        if self.resume is None or self.resume.key in keys:
+            return True
+        if keys:
+            self.resume = Begin(*self.resume.reached, 0, self.resume.reached)
+        return False
+
+    def _is_new(self, key: Key, file: _File) -> bool:
+        """Return whether nothing of a file was taken up. A clock may go back, so only the first look goes by times."""
+        if not self._seen:
+            return self.resume is None or key >= self.resume.key
+        return not file.compressed or key not in self._seen
+
+    def _close_all_but_unread(self) -> None:
+        unread = set(self._unread)
+        for file in (*self._held, *(known for known in self._known.values() if known.compressed)):
+            if file not in unread:
+                file.source.close()
+        self._held = []
+
+    def _let_go(self, files: list[_File]) -> None:
+        """Close files that the kubelet has removed, the oldest, if there are many: nobody counts their space."""
+        removed = [file for file in files if not file.listed]
         for file in removed[:-_MOST_REMOVED_HELD]:
             file.source.close()
-            place = self._unread.index(file)
-            del self._unread[place]
-            self._unread[place].after_a_gap = True  # there is one: it is newer
+            place = files.index(file)
+            del files[place]
+            files[place].gap = "Rotated"  # there is one: it is newer
 
     def read(self, now: float) -> Records | None:
-        """Return the next records; ``None``: there are none for now. ``now``: a clock's seconds that never go back."""
+        """Return the next records; ``None``: there are none for now."""
         while self._unread:
             file = self._unread[0]
             begin, data = file.offset, file.records()
             if data and file.key:
                 file.offset += len(data)
-                after_a_gap, file.after_a_gap = file.after_a_gap, False
+                gap, skip, file.gap, file.skip = file.gap, file.skip, None, 0
                 self._newer_since = None
-                return Records(file.key, begin, data, after_a_gap)
+                return Records(file.key, begin, data, gap, skip)
             if len(self._unread) == 1:
                 return None
             self._newer_since = now if self._newer_since is None else self._newer_since
@@ -244,18 +329,23 @@ class ContainerFiles:
                 return None
             self._newer_since = None
             self._close(self._unread.pop(0))
+            if file.is_torn:
+                self._unread[0].gap = self._unread[0].gap or "Broken"
         return None
 
     @property
     def torn(self) -> bool:
         """Whether a file ends within a record, or does not begin with one: what a node that fails may leave behind."""
-        without_key = [file for file in self._known.values() if file.key is None and not file.compressed]
-        return any(file.rest for file in self._unread) or any(_size(file.source) for file in without_key)
+        without_key = [file for file in self._known.values() if file.key is None]
+        return any(file.is_torn for file in self._unread) or any(
+            file.damaged or (file.size and not file.compressed) for file in without_key
+        )
 
     @property
     def open_files(self) -> int:
         """How many files are held."""
-        return len({id(file) for file in (*self._known.values(), *self._unread) if not file.source.closed})
+        files = {*self._known.values(), *self._held, *self._unread}
+        return sum(not file.source.closed for file in files)
 
     def _close(self, file: _File) -> None:
         """Let go of a file that was read; one that is in the folder is held for its inode number."""
@@ -286,21 +376,13 @@ class _Gzip(gzip.GzipFile):
         super().__init__(fileobj=source, mode="rb")
         self._source = source
 
+    def read(self, size: int | None = -1) -> bytes:
+        """Return what can be had, at most ``size`` bytes: of a file that is cut off, what is before the cut."""
+        return self.read1(-1 if size is None else size)
+
     def close(self) -> None:
         super().close()
         self._source.close()
-
-
-def _read(source: IO[bytes], size: int) -> bytes:
-    """Read; a compressed file that is cut off or broken has no more."""
-    try:
-        return source.read(size)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        return b""
-
-
-def _size(source: IO[bytes]) -> int:
-    return 0 if source.closed else os.fstat(source.fileno()).st_size
 
 
 def _nanoseconds(found: re.Match[bytes]) -> int:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from elt_operator.archive.exchange import PodName
+from elt_operator.log_reader.changes import Changes
 from elt_operator.resources import names
 
 _NAME: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,62})_([a-z0-9][a-z0-9.-]{0,252})_([A-Za-z0-9-]{1,64})")
 """``<namespace>_<pod>_<UID>`` (pkg/kubelet/kuberuntime/helpers.go)."""
-_LOOKS_AT_THE_SAME: Final = 2
 
 
 @dataclass
@@ -24,14 +24,11 @@ class PodFolders:
     _undecided: dict[str, Path] = field(default_factory=dict)
     """Folders in which no container has a log yet."""
     _seen: frozenset[str] = frozenset()
-    _changed: tuple[int, int] = (0, 0)
+    _changes: Changes = field(default_factory=Changes)
 
-    def look(self) -> None:
+    def look(self, now: float) -> None:
         """Look at what is there; raises ``OSError`` where the folder of all pods cannot be read."""
-        changed = self.root.stat().st_mtime_ns
-        before, looks = self._changed
-        self._changed = (changed, looks + 1 if changed == before else 0)
-        if self._changed[1] < _LOOKS_AT_THE_SAME:
+        if not self._changes.is_unchanged(self.root, now):
             listed = frozenset(entry.name for entry in os.scandir(self.root))
             for name in listed - self._seen:
                 self._undecided[name] = self.root / name

@@ -44,8 +44,12 @@ class Log:
     """Since when the keeper has answered that it does not know the pod."""
     _told: str = ""
 
-    def tell_what_is_unreadable(self) -> None:
-        """Log once why a file of it cannot be read."""
+    def look(self, now: float) -> None:
+        """Take up its new files; tell once why one cannot be read."""
+        try:
+            self.files.look(now)
+        except OSError as error:  # too many open files, perhaps
+            self.files.unreadable = str(error)
         if self.files.unreadable != self._told:
             self._told = self.files.unreadable
             logger.warning(
@@ -97,12 +101,12 @@ class Reader:
     def _cut_early(self) -> None:
         """Cut what waits for its frame to be full, if that is too much of all logs together."""
         tails = [log.tail for log in self.logs.values() if log.tail]
-        if sum(tail.cutter.size for tail in tails) >= _MOST_WAITING:
+        if sum(tail.waiting for tail in tails) >= _MOST_WAITING:
             self.cut_all()
 
     def _find(self) -> None:
         now = self.now()
-        self.folders.look()
+        self.folders.look(now)
         self.finished &= set(self.folders.found)
         for uid, pod in self.folders.found.items():
             if uid not in self.logs and uid not in self.finished:
@@ -139,8 +143,7 @@ class Reader:
         """Read a block of a log; return whether there was one."""
         tail = log.tail
         if tail is None or not tail.closed:
-            log.files.look()
-            log.tell_what_is_unreadable()
+            log.look(self.now())
         if tail is None or tail.closed or log.unknown_since is not None:
             return False
         if self.spool.is_full(uid):
@@ -208,7 +211,7 @@ class Reader:
             self._finish(uid, log)
         elif log.tail is None:
             spooled = self.spool.known(uid)
-            if uid in self.folders.found and not (spooled and spooled.closed):
+            if (uid in self.folders.found or log.files.holds_files) and not (spooled and spooled.closed):
                 self._go_on(uid, log, spooled or known)
             elif not spooled:  # nothing more of it will be found here
                 self._finish(uid, log)

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from elt_operator.archive.cri import Joiner
+from elt_operator.archive.cri import Joiner, Piece
 from elt_operator.archive.cutting import Cutter
 from elt_operator.archive.exchange import Known
-from elt_operator.archive.frames import Frame, GapReason
+from elt_operator.archive.frames import Frame, Position
 from elt_operator.archive.masking import Masker
-from elt_operator.log_reader.files import ContainerFiles, Key, Records
+from elt_operator.log_reader.files import Begin, ContainerFiles, Key, Records
 
 FOLLOWED_SECONDS: Final = 0.5
 """How long a line waits for its frame while somebody follows the log."""
@@ -38,6 +38,10 @@ class Tail:
     bytes_read: int = 0
     held_back: bool = False
     """Whether reading had to wait: then that is why something is missing, if it is."""
+    _skip: int = 0
+    """How many of the next pieces are known."""
+    _restarts: int = 0
+    """How often the container had been restarted when it wrote what was read last."""
     _begun: bool = False
     """Whether something was read."""
     _quiet_since: float | None = None
@@ -49,7 +53,7 @@ class Tail:
     def of(cls, pod: str, files: ContainerFiles, now: float, known: Known, patterns: Sequence[Any] = ()) -> "Tail":
         """Return the tail of a pod of which the keeper knows ``known``; raises ``ValueError`` for nonsense."""
         position = known.position
-        files.begin((Key.parse(position.file), position.offset) if position else None)
+        files.begin(_begin(position) if position else None)
         masker = Masker(patterns, in_key=bool(position and position.in_key))
         cutter = Cutter(pod, masker, known.number, position, known.last_time)
         return cls(pod, files, now, cutter)
@@ -63,8 +67,6 @@ class Tail:
         elif (self.ended or self.files.gone) and self._is_quiet(now):
             yield from self._close()
             return
-        if self.cutter.overdue:
-            yield from self._take_unfinished(str(records.key) if records else "")
         if not self.cutter.waits:
             self._waits_since = None
         elif self._waits_since is None:
@@ -79,22 +81,34 @@ class Tail:
         return self.files.drained and (self.files.gone or now - self._quiet_since >= _QUIET_SECONDS)
 
     def _take(self, records: Records) -> Iterator[Frame]:
-        if records.after_a_gap:
-            yield from self._take_unfinished(str(records.key))
-            self.cutter.miss(self._why())
-        elif self.files.began_rotated and self.cutter.number == 0 and not self._begun:
-            self.cutter.miss("LateStart")
-        self._begun, self.held_back = True, False
         file = str(records.key)
-        for piece in self._joiner.feed(records.data, records.offset):
-            yield from self.cutter.take(piece, file)
+        if not self._begun:
+            self._joiner.begin(file, records.offset)
+        if records.gap or records.key.restarts != self._restarts:
+            yield from self._take_unfinished(file, records.offset)
+        if self.files.began_rotated and self.cutter.number == 0 and not self._begun:
+            self.cutter.miss("LateStart")
+        if records.gap:
+            self.cutter.miss("SpoolFull" if self.held_back else records.gap)
+        self._restarts, self._skip = records.key.restarts, self._skip + records.skip
+        self._begun, self.held_back = True, False
+        for piece in self._joiner.feed(records.data, file, records.offset):
+            yield from self._take_piece(piece)
 
-    def _why(self) -> GapReason:
-        return "SpoolFull" if self.held_back else "Rotated"
+    def _take_piece(self, piece: Piece) -> Iterator[Frame]:
+        if self._skip:
+            self._skip -= 1
+        else:
+            yield from self.cutter.take(piece)
 
-    def _take_unfinished(self, file: str) -> Iterator[Frame]:
-        for piece in self._joiner.rest():
-            yield from self.cutter.take(piece, file)
+    def _take_unfinished(self, file: str, offset: int) -> Iterator[Frame]:
+        for piece in self._joiner.rest(file, offset):
+            yield from self._take_piece(piece)
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes of text are in memory."""
+        return self.cutter.size + self._joiner.size
 
     def close(self) -> None:
         """Let go of the files."""
@@ -102,7 +116,7 @@ class Tail:
         self.files.close()
 
     def _close(self) -> Iterator[Frame]:
-        yield from self._take_unfinished("")
+        yield from self._take_unfinished("", 0)
         if self.files.torn or self.files.unreadable:
             self.cutter.miss("Broken")
         yield from self.cutter.cut(closed=True)
@@ -112,3 +126,12 @@ class Tail:
         if self.followed:
             return FOLLOWED_SECONDS
         return YOUNG_SECONDS if now - self.since < _YOUNG_FOR_SECONDS else OLD_SECONDS
+
+
+def _begin(position: Position) -> Begin:
+    """Return where to begin; raises ``ValueError`` for nonsense."""
+    key = Key.parse(position.file)
+    reached = (
+        (Key.parse(position.reached_file), position.reached_offset) if position.reached_file else (key, position.offset)
+    )
+    return Begin(key, position.offset, position.skip, reached)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from elt_operator.archive import cri, frames
-from elt_operator.archive.cri import NotOfTheRun, Piece
+from elt_operator.archive.cri import NotOfTheRun, Piece, Resume
 from elt_operator.archive.cutting import Cutter
 from elt_operator.archive.frames import Frame
 from elt_operator.archive.manifest import Whose
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 MOST_OF_A_NODE: Final = 64
 """How many logs of one node are followed at a time: each takes one of the 128 inotify instances of its kubelet, which
 all that follows logs there has to share."""
+_NOWHERE: Final = Resume("", 0, 0, "", 0)
+"""There are no files to go on in."""
 _LOOK_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 2.0
 _PROOF_SECONDS: Final = 120.0
@@ -90,7 +92,7 @@ class Followed:
         self.first = time if self.first is None else self.first
         self.at_last = self.at_last + 1 if time == self.last else 1
         self.last, self.lines = time, self.lines + 1
-        for frame in self.cutter.take(Piece(time, text, 0), ""):
+        for frame in self.cutter.take(Piece(time, text, _NOWHERE)):
             await self.store(frame)
 
     def _is_known(self, time: int) -> bool:

@@ -1,5 +1,6 @@
 """Files of a kubelet become frames: what the process wrote, each line once, whatever becomes of the files."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,7 @@ class Reading:
         self.now += seconds
         if self.tail.closed:
             return
-        self.tail.files.look()
+        self.tail.files.look(self.now)
         for frame in self.tail.step(self.now):
             self.frames.append(frames.decoded(frames.encoded(frame)))
 
@@ -241,3 +242,116 @@ def _happen(log: ContainerLog, reading: Reading, written: dict[str, list[bytes]]
             reading.step(60)
         case "kill":
             reading.kill()
+
+
+def test_a_file_system_whose_clock_stands_still_hides_no_file(log: ContainerLog, reading: Reading) -> None:
+    """A folder's time has the ticks of the kernel's clock, and a reader may look several times within one."""
+    log.line(b"one")
+    for _ in range(5):
+        reading.step(0.001)
+    os.utime(log.folder, ns=(1, 1))
+    for _ in range(5):
+        reading.step(0.001)
+    log.rotate()
+    os.utime(log.folder, ns=(1, 1))
+    for _ in range(5):
+        reading.step(0.001)
+    log.line(b"two")
+    reading.finish()
+    assert reading.text == b"one\ntwo\n"
+
+
+def test_a_compressed_file_that_is_cut_off_is_a_gap(log: ContainerLog, reading: Reading) -> None:
+    for number in range(3000):
+        log.line(b"line %d" % number)
+    log.rotate()
+    log.line(b"next")
+    log.rotate()
+    log.line(b"last")
+    (compressed,) = log.folder.glob("*.gz")
+    compressed.write_bytes(compressed.read_bytes()[: compressed.stat().st_size // 2])
+    reading.finish()
+    assert reading.text.endswith(b"next\nlast\n")
+    assert set(reading.gaps) == {"LateStart", "Broken"}
+
+
+def test_a_compressed_file_that_ends_before_the_known_position_is_a_gap(log: ContainerLog, reading: Reading) -> None:
+    for number in range(3000):
+        log.line(b"line %d" % number)
+    reading.step()
+    reading.step(60)
+    reading.kill()
+    log.rotate()
+    log.rotate()
+    log.line(b"last")
+    (compressed,) = log.folder.glob("*.gz")
+    compressed.write_bytes(compressed.read_bytes()[: compressed.stat().st_size // 2])
+    reading.finish()
+    assert reading.text.endswith(b"last\n")
+    assert "Broken" in reading.gaps
+
+
+def test_a_file_that_somebody_empties_is_a_gap(log: ContainerLog, reading: Reading) -> None:
+    for number in range(5):
+        log.line(b"line %d" % number)
+    reading.step()
+    os.truncate(log.folder / "0.log", 0)
+    reading.step()
+    log.line(b"after")
+    reading.finish()
+    assert reading.text.endswith(b"line 4\nafter\n")
+    assert reading.gaps == ["Broken"]
+
+
+def test_a_file_that_ends_within_a_record_before_the_next_one_is_a_gap(log: ContainerLog, reading: Reading) -> None:
+    log.line(b"one")
+    reading.step()
+    with (log.folder / "0.log").open("ab") as file:
+        file.write(b"2026-01-01T00:00:0")
+    log.rotate()
+    log.line(b"two")
+    reading.finish()
+    assert reading.text == b"one\ntwo\n"
+    assert reading.gaps == ["Broken"]
+
+
+def test_a_clock_that_goes_back_loses_no_file(log: ContainerLog, reading: Reading) -> None:
+    log.line(b"one")
+    reading.step()
+    log.rotate()
+    log.records = -1_000_000
+    log.line(b"two")
+    reading.step()
+    log.rotate()
+    log.line(b"three")
+    reading.finish()
+    assert reading.text == b"one\ntwo\nthree\n"
+    assert not reading.gaps
+
+
+def test_two_files_that_begin_at_the_same_time_are_both_read(log: ContainerLog, reading: Reading) -> None:
+    log.line(b"one")
+    reading.step()
+    log.rotate()
+    log.records = -10_000
+    log.line(b"two")
+    reading.finish()
+    assert reading.text == b"one\ntwo\n"
+
+
+def test_a_line_does_not_go_on_in_the_next_life_of_a_container(log: ContainerLog, reading: Reading) -> None:
+    log.write(b"half", tag="P")
+    reading.step()
+    (log.folder / "1.log").write_bytes(b"2026-01-01T00:01:00.000000000Z stdout F whole\n")
+    reading.finish()
+    assert reading.text == b"halfwhole\n"  # byte for byte
+
+
+def test_files_that_are_held_before_it_is_known_where_to_begin_are_few(log: ContainerLog) -> None:
+    files = ContainerFiles(log.folder)
+    for number in range(60):
+        log.line(b"%d" % number)
+        log.rotate()
+        files.look(number)
+    assert files.open_files <= 15
+    files.close()
