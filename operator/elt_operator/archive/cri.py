@@ -13,13 +13,9 @@ from typing import Final, NamedTuple
 
 LONGEST_LINE: Final = 1024 * 1024
 """Of a longer line this much is handed on at a time; what another stream says meanwhile may come in between."""
-_RECORD: Final = re.compile(
-    rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
-    rb" (stdout|stderr) ([FP])[^ \n]{0,64} ?([^\n]*)\n"
-)
-_TIMED: Final = re.compile(
-    rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2}) "
-)
+_TIME: Final = rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2}) "
+_TIMED: Final = re.compile(_TIME)
+_RECORD: Final = re.compile(_TIME + rb"(stdout|stderr) ([FP])[^ \n]{0,64} ?([^\n]*)\n")
 _MICROSECONDS: Final = 1_000_000
 _REMEMBERED: Final = 64
 
@@ -146,12 +142,24 @@ def timed_line(line: bytes) -> tuple[int, bytes]:
 
     Raises ``NotOfTheRun`` for one without a time.
     """
+    stamp = stamped(line)
+    if stamp is None:
+        raise NotOfTheRun(line[:200].decode(errors="replace").strip())
+    nanoseconds, end = stamp
+    return nanoseconds // 1000, line[end:]
+
+
+def stamped(line: bytes) -> tuple[int, int] | None:
+    """Return the time with which a line begins, in nanoseconds since 1970, and where its content does.
+
+    ``None``: it begins with none, or with one that no calendar has.
+    """
     found = _TIMED.match(line)
     if found is None:
-        raise NotOfTheRun(line[:200].decode(errors="replace").strip())
+        return None
     second, fraction, zone = found.groups()
     try:
         seconds = int(datetime.fromisoformat((second + zone).decode()).timestamp())
-    except (ValueError, OverflowError) as error:
-        raise NotOfTheRun(line[:200].decode(errors="replace").strip()) from error
-    return seconds * _MICROSECONDS + int((fraction or b"").ljust(6, b"0")[:6]), line[found.end() :]
+    except (ValueError, OverflowError):
+        return None
+    return seconds * 10**9 + int((fraction or b"").ljust(9, b"0")), found.end()

@@ -11,10 +11,10 @@ import re
 import stat
 import zlib
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
+from elt_operator.archive import cri
 from elt_operator.archive.frames import GapReason
 from elt_operator.log_reader.changes import Changes
 
@@ -24,11 +24,10 @@ _OLD_FILE_SECONDS: Final = 0.5
 _NAME: Final = re.compile(r"([0-9]{1,6})\.log(\.[0-9]{8}-[0-9]{6})?(\.gz)?")
 """The container's restarts, the time of the rotation, and whether it is compressed
 (pkg/kubelet/logs/container_log_manager.go)."""
-_FIRST_TIME: Final = re.compile(
-    rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2}) "
-)
 _FIRST_BYTES: Final = 40
+_Listed = tuple[os.DirEntry[str], re.Match[str]]
 _DAMAGES: Final = (EOFError, zlib.error, gzip.BadGzipFile)
+_MOST_LISTINGS: Final = 5
 _MOST_REMOVED_HELD: Final = 8
 """How many files are held that the kubelet has removed, before they are read."""
 
@@ -100,8 +99,8 @@ class _File:
         """Read its first line's time; of a compressed one, which does not grow, at the first look only."""
         if self.key is None and not self.source.closed:
             self.source.seek(0)
-            if found := _FIRST_TIME.match(self._read(_FIRST_BYTES)):
-                self.key = Key(self.restarts, _nanoseconds(found))
+            if stamp := cri.stamped(self._read(_FIRST_BYTES)):
+                self.key = Key(self.restarts, stamp[0])
             self.source.seek(0)
 
     def records(self) -> bytes:
@@ -190,17 +189,16 @@ class ContainerFiles:
         if self.gone or self._is_unchanged(now):
             return
         first, self.unreadable = not self._looked, ""
-        try:
-            with os.scandir(self.folder) as entries:
-                listed = [(entry, name) for entry in entries if (name := _NAME.fullmatch(entry.name))]
-        except (FileNotFoundError, NotADirectoryError):
-            self.gone = True
-            listed = []
-        before, self._known = self._known, {}
-        for entry, name in listed:
-            self._look_at(entry, name, before)
-        for file in before.values():
+        before: dict[str | int, _File] = {}
+        listed: list[_Listed] = []
+        for _ in range(_MOST_LISTINGS):
+            listed = self._list()
+            before, self._known = before | self._known, {}
+            if all([self._look_at(entry, name, before) for entry, name in listed]):
+                break
+        for file in before.values():  # it may have got its first line since the last look
             file.listed = False
+            file.learn_key()
         self._notice_a_jump()
         self._held += before.values()
         if self.begun:
@@ -210,6 +208,14 @@ class ContainerFiles:
         if first and listed:
             self.began_rotated = len(self._known) > 1 or any(name[2] or name[1] != "0" for _, name in listed)
             self._looked = True
+
+    def _list(self) -> list[_Listed]:
+        try:
+            with os.scandir(self.folder) as entries:
+                return [(entry, name) for entry in entries if (name := _NAME.fullmatch(entry.name))]
+        except (FileNotFoundError, NotADirectoryError):
+            self.gone = True
+            return []
 
     def _notice_a_jump(self) -> None:
         """Say of the first new file that something is missing before it, if what was the newest one is removed.
@@ -223,7 +229,8 @@ class ContainerFiles:
         self._listed |= {key for key, _ in new}
         self._newest = max((key for key, _ in new), default=self._newest)
 
-    def _look_at(self, entry: os.DirEntry[str], name: re.Match[str], before: dict[str | int, _File]) -> None:
+    def _look_at(self, entry: os.DirEntry[str], name: re.Match[str], before: dict[str | int, _File]) -> bool:
+        """Take notice of a file; return whether it is still what was listed: there may be a rotation meanwhile."""
         compressed = bool(name[3])
         place: str | int = entry.name if compressed else entry.inode()
         file = before.pop(place, None)
@@ -233,9 +240,11 @@ class ContainerFiles:
             if known := before.pop(place, None) or self._known.get(place):
                 file.source.close()
                 file = known
-        if file:
-            self._known[place] = file
-            file.learn_key()
+        if file is None:
+            return bool(self.unreadable)
+        self._known[place] = file
+        file.learn_key()
+        return compressed or place == entry.inode()
 
     def _opened(self, path: str, restarts: int, *, compressed: bool) -> _File | None:
         """Return a file, open; ``None``: it is gone, or cannot be read."""
@@ -383,12 +392,3 @@ class _Gzip(gzip.GzipFile):
     def close(self) -> None:
         super().close()
         self._source.close()
-
-
-def _nanoseconds(found: re.Match[bytes]) -> int:
-    """Return the time of a record; 0 for one that no calendar has."""
-    try:
-        seconds = int(datetime.fromisoformat((found[1] + found[3]).decode()).timestamp())
-    except (ValueError, OverflowError):
-        return 0
-    return seconds * 10**9 + int((found[2] or b"").ljust(9, b"0"))

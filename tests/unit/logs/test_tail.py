@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -179,7 +180,7 @@ def test_a_secret_is_in_no_frame(log: ContainerLog, reading: Reading) -> None:
 
 TEXTS = st.one_of(
     st.binary(max_size=30).map(lambda content: content.replace(b"\n", b"")),
-    st.just(b"x" * 16_384),
+    st.just(b"x" * 300),
     st.just(b"password=hunter2 "),
 )
 
@@ -355,3 +356,23 @@ def test_files_that_are_held_before_it_is_known_where_to_begin_are_few(log: Cont
         files.look(number)
     assert files.open_files <= 15
     files.close()
+
+
+def test_a_rotation_while_a_folder_is_listed_changes_no_order(
+    log: ContainerLog, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = os.scandir
+
+    def rotated_behind(folder: Path) -> object:
+        entries = list(listed(folder))
+        for entry in entries:
+            entry.inode()
+        if folder == log.folder and b"two" not in log.text:
+            log.rotate()
+            log.line(b"two")
+        return nullcontext(entries)
+
+    log.line(b"one")
+    monkeypatch.setattr(os, "scandir", rotated_behind)
+    reading.finish()
+    assert reading.text == b"one\ntwo\n"
