@@ -194,7 +194,8 @@ class ContainerFiles:
         for _ in range(_MOST_LISTINGS):
             listed = self._list()
             before, self._known = before | self._known, {}
-            if all([self._look_at(entry, name, before) for entry, name in listed]):
+            as_listed = [self._look_at(entry, name, before) for entry, name in listed]
+            if all(as_listed):
                 break
         for file in before.values():  # it may have got its first line since the last look
             file.listed = False
