@@ -125,10 +125,9 @@ class Joiner:
         if known is None:
             if len(self._seconds) >= _REMEMBERED:
                 self._seconds.clear()
-            try:
-                known = int(datetime.fromisoformat(second.decode()).timestamp()) * _MICROSECONDS
-            except (ValueError, OverflowError):
-                known = self._time // _MICROSECONDS * _MICROSECONDS
+            seconds = _seconds(second)
+            known = self._time // _MICROSECONDS if seconds is None else seconds
+            known *= _MICROSECONDS
             self._seconds[second] = known
         return known
 
@@ -158,8 +157,15 @@ def stamped(line: bytes) -> tuple[int, int] | None:
     if found is None:
         return None
     second, fraction, zone = found.groups()
-    try:
-        seconds = int(datetime.fromisoformat((second + zone).decode()).timestamp())
-    except (ValueError, OverflowError):
+    seconds = _seconds(second + zone)
+    if seconds is None:
         return None
     return seconds * 10**9 + int((fraction or b"").ljust(9, b"0")), found.end()
+
+
+def _seconds(text: bytes) -> int | None:
+    """Return a time in seconds since 1970, of which there is none before; ``None``: no calendar has it."""
+    try:
+        return max(0, int(datetime.fromisoformat(text.decode()).timestamp()))
+    except (ValueError, OverflowError):
+        return None

@@ -49,8 +49,9 @@ class Strict(BaseModel):
 Uid = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
-Time = Annotated[int, Field(ge=-(2**62), le=2**62)]
-"""Microseconds since 1970."""
+_LAST_TIME: Final = 253_402_300_799_999_999
+Time = Annotated[int, Field(ge=0, le=_LAST_TIME)]
+"""Microseconds since 1970, up to the year 9999."""
 GapReason = Literal["Rotated", "LateStart", "NeverSeen", "NodeLost", "ReaderAway", "SpoolFull", "Broken"]
 
 
@@ -156,15 +157,17 @@ def _text(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _skippables(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while data:
-        if len(data) < _HEAD.size:
+    position = 0
+    while position < len(data):
+        if len(data) - position < _HEAD.size:
             raise FrameError("it is cut off")
-        magic, size = _HEAD.unpack_from(data)
-        payload = data[_HEAD.size : _HEAD.size + size]
+        magic, size = _HEAD.unpack_from(data, position)
+        position += _HEAD.size
+        payload = data[position : position + size]
         if not _FIRST_MAGIC <= magic <= _LAST_MAGIC or len(payload) < size:
             raise FrameError("something follows its text that is no skippable frame")
         yield magic, payload
-        data = data[_HEAD.size + size :]
+        position += size
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -202,6 +205,8 @@ def decoded(data: bytes) -> Frame:
     envelope = next((_unpacked(Envelope, payload) for magic, payload in others if magic == _ENVELOPE), None)
     moments = list(accumulate(times.deltas, initial=times.first)) if text else []
     lines = text.count(b"\n")
+    if moments and (min(moments) < 0 or max(moments) > _LAST_TIME):
+        raise FrameError("it says that its lines were written at a time that cannot be")
     if times.lines != lines or len(moments) != lines + (not text.endswith(b"\n")) * bool(text):
         raise FrameError("it has another number of lines than it says")
     return Frame(text, moments, envelope, stored_size)

@@ -88,6 +88,8 @@ class Whose(Stored):
     job: JobName
     pod: Name
     node: str
+    created: datetime | None = None
+    """When the pod was: attempts are in this order if nobody can tell their numbers."""
 
 
 class Manifest(Stored):

@@ -24,6 +24,7 @@ IDLE_SYNC_SECONDS: Final = 10.0
 _FORGET_SECONDS: Final = 600.0
 """How long a pod that the keeper does not know is borne in mind; a foreign pod can have a container of our name."""
 _LONGEST_PAUSE: Final = 30.0
+_PUSH_SECONDS: Final = 0.5
 _SIDE_BY_SIDE: Final = 8
 _MOST_WAITING: Final = 8 * 1024 * 1024
 """How many bytes of text are in memory at most before they become frames."""
@@ -57,6 +58,19 @@ class Log:
             )
 
 
+@dataclass(frozen=True)
+class Waits:
+    """When the frames of a pod are next brought, after the keeper did not take them."""
+
+    until: float = float("-inf")
+    pause: float = 0.5
+
+    def longer(self, now: float) -> "Waits":
+        """Return when it is tried again."""
+        pause = min(_LONGEST_PAUSE, 2 * self.pause)
+        return Waits(now + pause * random.uniform(0.5, 1.0), pause)  # noqa: S311 - so that not all nodes come at once
+
+
 @dataclass
 class Reader:
     """Reads logs from the kubelet's files into the spool, and brings them from there to the keeper."""
@@ -77,6 +91,8 @@ class Reader:
     """Since when the keeper does not answer."""
     _tell_again_at: float = 0.0
     _looked: bool = False
+    _waits: dict[str, Waits] = field(default_factory=dict)
+    """By the pod's UID."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     """Is set when the keeper should be asked at once."""
 
@@ -222,6 +238,7 @@ class Reader:
         """Let go of a log: the keeper wants nothing more of it."""
         log.files.close()
         self.spool.drop(uid)
+        self._waits.pop(uid, None)
         del self.logs[uid]
         self.finished.add(uid)
 
@@ -252,26 +269,31 @@ class Reader:
 
     async def push(self) -> None:
         """Bring what is in the spool to the keeper, for ever."""
-        pause = 0.0
         while True:
             await self.spool.filled.wait()
             self.spool.filled.clear()
-            if await self.push_all():
-                pause = 0.0
-                continue
-            self.spool.filled.set()
-            pause = min(_LONGEST_PAUSE, max(1.0, 2 * pause))
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all nodes come at once
+            while await self.push_all():
+                try:
+                    async with asyncio.timeout(_PUSH_SECONDS):
+                        await self.spool.filled.wait()
+                    self.spool.filled.clear()
+                except TimeoutError:
+                    pass
 
     async def push_all(self) -> bool:
-        """Bring what is in the spool now; return whether all of it was taken."""
-        turns = asyncio.Semaphore(_SIDE_BY_SIDE)
+        """Bring what is in the spool now, but for pods that wait; return whether something is left."""
+        turns, now = asyncio.Semaphore(_SIDE_BY_SIDE), self.now()
 
-        async def push(uid: str) -> bool:
+        async def push(uid: str, waits: Waits) -> None:
             async with turns:
-                return await self._push_pod(uid)
+                if await self._push_pod(uid):
+                    self._waits.pop(uid, None)
+                else:
+                    self._waits[uid] = waits.longer(now)
 
-        return all(await asyncio.gather(*(push(uid) for uid in self.spool.pods())))
+        waiting = {uid: self._waits.get(uid, Waits()) for uid in self.spool.pods()}
+        await asyncio.gather(*(push(uid, waits) for uid, waits in waiting.items() if waits.until <= now))
+        return bool(self.spool.pods())
 
     async def _push_pod(self, uid: str) -> bool:
         """Bring the frames of one pod in their order; return whether none is left."""

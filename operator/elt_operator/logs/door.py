@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from aiohttp import hdrs, web
@@ -19,12 +19,13 @@ from elt_operator.archive.manifest import Whose
 from elt_operator.kube.reviews import BadToken, Reviews
 from elt_operator.kube.troubles import OUTAGES
 from elt_operator.logs import refusals
+from elt_operator.logs.followers import Followers
 from elt_operator.logs.jobs import PodFacts
 from elt_operator.logs.metrics import Metrics
 from elt_operator.logs.open_logs import OpenAttempt, OpenLogs
 from elt_operator.logs.readers import NotTheirs, Readers, Unknown
 from elt_operator.logs.reading import Line, View
-from elt_operator.logs.refusals import BadParameter, NotFound
+from elt_operator.logs.refusals import BadParameter, NotFound, Renumbered, TooMany
 from elt_operator.logs.store import Missing, StoreError
 from elt_operator.logs.views import Views
 from elt_operator.resources import names
@@ -33,6 +34,10 @@ logger = logging.getLogger(__name__)
 
 _BATCH_BYTES: Final = 256 * 1024
 _ASK_AGAIN_SECONDS: Final = 15.0
+_TAKE_SECONDS: Final = 60.0
+"""How long somebody may take for a batch."""
+_MOST_AT_WORK: Final = 200
+"""Of each answer a frame may be in memory."""
 _DIGITS: Final = 15
 _UID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What is asked of the store: whatever else somebody has put into a path is no log."""
@@ -49,17 +54,15 @@ class Door:
     readers: Readers
     open_logs: OpenLogs
     views: Views
+    followers: Followers
     reader_user: str
     """The name of the readers' service account, as the API server says it."""
     metrics: Metrics
+    now: Callable[[], datetime]
     is_open: bool = False
     """Whether what is unknown does not exist: all was listed."""
-    _followers: dict[str, int] = field(default_factory=dict)
-    """How many follow the log of a Job."""
-
-    def is_followed(self, job: str) -> bool:
-        """Return whether somebody follows the log of a Job now."""
-        return bool(self._followers.get(job))
+    _at_work: int = 0
+    """How many answers are being sent; who follows and waits does not count."""
 
     def app(self) -> web.Application:
         """Return what serves the door."""
@@ -124,7 +127,7 @@ class Door:
     def _state(self, attempt: OpenAttempt, pod: PodFacts) -> Known:
         return Known(
             number=attempt.number, position=attempt.position, last_time=attempt.last_time, closed=attempt.closed,
-            ended=pod.ended, followed=self.is_followed(pod.job),
+            ended=pod.has_ended(self.now()), followed=self.followers.has(pod.job),
         )  # fmt: skip
 
     async def take(self, request: web.Request) -> web.Response:
@@ -137,7 +140,9 @@ class Door:
         job = self.readers.watched.of(pod.job)
         if job is None or not pod.belongs_to(job):
             raise Unknown(f"pod {pod.uid} is of a Job that is unknown, or whose log is not wanted")
-        attempt = await self.open_logs.take(Whose(job=job.name, pod=pod.name, node=node), pod.uid, data)
+        attempt = await self.open_logs.take(
+            Whose(job=job.name, pod=pod.name, node=node, created=pod.created), pod.uid, data
+        )
         return _json(201, self._state(attempt, pod))
 
     # -- people --------------------------------------------------------------------------------------------------------
@@ -150,6 +155,8 @@ class Door:
         view = await self.views.of(job)
         if view is None:
             raise NotFound
+        if self._at_work >= _MOST_AT_WORK:
+            raise TooMany
         first = wanted.first(view.lines)
         if first >= view.lines and not (wanted.follow and view.state == "Collecting"):
             return web.Response(status=204, headers=_headers(view, first))
@@ -158,7 +165,7 @@ class Door:
         response.charset = "utf-8"
         await response.prepare(request)
         try:
-            with self._followed(job) if wanted.follow else nullcontext():
+            with self.followers.one_of(job) if wanted.follow else nullcontext():
                 await self._send(request, response, view, wanted)
             await response.write_eof()
         except Exception as error:  # noqa: BLE001 - the answer has begun; it must not look as if this were its end
@@ -166,17 +173,6 @@ class Door:
             if request.transport:
                 request.transport.abort()
         return response
-
-    @contextmanager
-    def _followed(self, job: str) -> Iterator[None]:
-        """Count somebody who follows a log."""
-        self._followers[job] = self._followers.get(job, 0) + 1
-        try:
-            yield
-        finally:
-            self._followers[job] -= 1
-            if not self._followers[job]:
-                del self._followers[job]
 
     async def _allowed(self, token: str, job: str) -> None:
         """Raise 404 unless the bearer of ``token`` may read the log of ``job``: also where there is none."""
@@ -190,37 +186,49 @@ class Door:
             raise NotFound
 
     async def _send(self, request: web.Request, response: web.StreamResponse, view: View, wanted: "Wanted") -> None:
-        left, line = wanted.limit, wanted.first(view.lines)
+        part = _Part(wanted.first(view.lines), wanted.limit, within=False)
         while True:
+            self._at_work += 1
             try:
-                async for batch, following in _batches(view, line, left, wanted):
-                    await response.write(batch)
-                    left, line = left - (following - line), following
+                async for batch, following in _batches(view, part, wanted):
+                    async with asyncio.timeout(_TAKE_SECONDS):
+                        await response.write(batch)
+                    part = following
             except Missing:
-                if view.state != "Collecting":
+                if view.state != "Collecting" or part.within:
                     raise
-                view = await self._grown(request, view, settled=True)  # its frames have become one object
+                self.open_logs.read_anew(request.match_info["job"])  # or its frames have become one object
+                view = await self._later(request, view)
                 continue
-            if left <= 0 or not wanted.follow or view.state != "Collecting":
+            finally:
+                self._at_work -= 1
+            if part.left <= 0 or not wanted.follow or view.state != "Collecting":
                 return
             view = await self._grown(request, view)
 
-    async def _grown(self, request: web.Request, before: View, *, settled: bool = False) -> View:
+    async def _grown(self, request: web.Request, before: View) -> View:
         """Return a log once it has more lines than ``before``, or is settled; who may read it is asked again."""
-        token, job = _token(request), request.match_info["job"]
         while True:
             if request.transport is None or request.transport.is_closing():
                 raise ConnectionResetError("whoever followed it has gone")
-            changed = self.open_logs.changed(job)  # before the look, so that nothing is missed in between
-            await self._allowed(token, job)
-            view = await self.views.of(job)
-            if view is None:
-                raise NotFound
-            if (view.lines > before.lines and not settled) or view.state != "Collecting":
+            changed = self.open_logs.changed(request.match_info["job"])  # before the look: nothing is missed in between
+            view = await self._later(request, before)
+            if view.lines > before.lines or view.state != "Collecting":
                 return view
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ASK_AGAIN_SECONDS):
                     await changed.wait()
+
+    async def _later(self, request: web.Request, before: View) -> View:
+        """Return a log as it is now; raises ``Renumbered``, and what a new request would raise."""
+        token, job = _token(request), request.match_info["job"]
+        await self._allowed(token, job)
+        view = await self.views.of(job)
+        if view is None:
+            raise NotFound
+        if not before.goes_on_as(view):
+            raise Renumbered("an earlier attempt has got more lines")
+        return view
 
 
 @dataclass(frozen=True)
@@ -255,20 +263,33 @@ class Wanted:
         return self.sequence if self.tail is None else max(self.sequence, lines - self.tail)
 
 
-async def _batches(view: View, first: int, limit: int, wanted: Wanted) -> AsyncIterator[tuple[bytes, int]]:
-    """Yield parts of the answer, each with the number of the line that follows it."""
+class _Part(NamedTuple):
+    """Where an answer goes on."""
+
+    line: int
+    left: int
+    """How many lines may still be sent."""
+    within: bool
+    """Whether a part of that line was sent."""
+
+
+async def _batches(view: View, part: _Part, wanted: Wanted) -> AsyncIterator[tuple[bytes, _Part]]:
+    """Yield pieces of the answer, each with where it goes on behind it."""
     parts: list[bytes] = []
-    size, following = 0, first
-    async for line in view.from_line(first):
-        if following - first >= limit:
+    size, end = 0, part.line + part.left
+    async for line in view.from_line(part.line):
+        if line.sequence >= end:
             break
         parts.append(_as_json(line) if wanted.as_json else line.text)
-        size, following = size + len(parts[-1]), line.sequence + 1
+        size += len(parts[-1])
+        ended = line.text.endswith(b"\n")
+        following = line.sequence + ended
+        part = _Part(following, end - following, within=not ended)
         if size >= _BATCH_BYTES:
-            yield b"".join(parts), following
+            yield b"".join(parts), part
             parts, size = [], 0
     if parts:
-        yield b"".join(parts), following
+        yield b"".join(parts), part
 
 
 def _as_json(line: Line) -> bytes:

@@ -22,6 +22,7 @@ from elt_operator.errors import OperatorError
 from elt_operator.kube.client import Client
 from elt_operator.kube.errors import NotFound
 from elt_operator.kube.troubles import OUTAGES
+from elt_operator.logs.followers import Followers
 from elt_operator.logs.jobs import JobFacts, PodFacts, Watched
 from elt_operator.logs.open_logs import OpenAttempt, OpenLogs
 from elt_operator.logs.settling import Heard
@@ -133,8 +134,7 @@ class Following:
     open_logs: OpenLogs
     watched: Watched
     patterns: Sequence[Any]
-    is_followed: Callable[[str], bool]
-    """Whether somebody reads the log of this Job now."""
+    followers: Followers
     now: Callable[[], datetime]
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """By the pod's UID."""
@@ -190,7 +190,7 @@ class Following:
         job = self.watched.of(pod.job)
         if job is None:
             raise OperatorError("its Job is gone")
-        whose = Whose(job=job.name, pod=pod.name, node=pod.node)
+        whose = Whose(job=job.name, pod=pod.name, node=pod.node, created=pod.created)
         log = await self.open_logs.of(pod.job)
         known = log.attempts.get(pod.uid) or OpenAttempt(pod.uid)
         masker = Masker(self.patterns, in_key=bool(known.position and known.position.in_key))
@@ -230,7 +230,7 @@ class Following:
             await asyncio.sleep(_LOOK_SECONDS)
             waited += _LOOK_SECONDS
             young = (self.now() - since).total_seconds() < _YOUNG_FOR_SECONDS
-            if waited >= (_LOOK_SECONDS if self.is_followed(pod.job) else 10.0 if young else 60.0):
+            if waited >= (_LOOK_SECONDS if self.followers.has(pod.job) else 10.0 if young else 60.0):
                 waited = 0.0
                 try:
                     await followed.cut()
@@ -239,7 +239,7 @@ class Following:
 
     def _has_ended(self, pod: PodFacts) -> bool:
         known = self.watched.pods.get(pod.uid)
-        return known is None or known.ended
+        return known is None or known.has_ended(self.now())
 
     def heard_of(self, job: JobFacts) -> dict[str, Heard]:
         """Return which logs of a Job's pods are being followed, as if their readers had said so."""

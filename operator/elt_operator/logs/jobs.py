@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from elt_operator.archive.manifest import JobName, Whose
@@ -12,6 +12,9 @@ from elt_operator.resources import names
 from elt_operator.resources.phases import TERMINAL_PHASES
 
 JOBS: Final = Resource(names.API_ROOT, names.JOBS)
+_LAST_WORDS: Final = timedelta(minutes=5)
+"""How long a container may go on whose pod is over for the API server: deleted by force, or its node is not heard. The
+reader there usually knows sooner, as its files go with it."""
 
 
 class Tried(NamedTuple):
@@ -51,20 +54,26 @@ class PodFacts:
     started: datetime | None
     """When its container started, as far as it is known."""
     ended: bool
-    """Whether its container has ended: then all that it wrote is in its log."""
+    """Whether its container was seen to have ended: then all that it wrote is in its log."""
     gone: bool = False
     """Whether the pod was deleted."""
+    over_since: datetime | None = None
+    """Since when nothing more is told of it; ``None``: something may be."""
+
+    def has_ended(self, now: datetime) -> bool:
+        """Return whether its container has ended, as far as anybody will ever know."""
+        return self.ended or (self.over_since is not None and now - self.over_since >= _LAST_WORDS)
 
     def belongs_to(self, job: JobFacts) -> bool:
         """Return whether it is of this Job: whoever knows a UID can put it into a label, elsewhere too."""
         return self.job == job.name.uid and self.namespace == job.name.namespace
 
     @classmethod
-    def of_gone(cls, uid: str, whose: Whose) -> "PodFacts":
+    def of_gone(cls, uid: str, whose: Whose, now: datetime) -> "PodFacts":
         """Return a pod of which nothing else is known than its frames say."""
         return cls(
             uid=uid, name=whose.pod, namespace=whose.job.namespace, job=whose.job.uid, node=whose.node,
-            created=None, started=None, ended=True, gone=True,
+            created=whose.created, started=None, ended=False, gone=True, over_since=now,
         )  # fmt: skip
 
 
@@ -107,8 +116,13 @@ def pod_facts(body: Mapping[str, Any]) -> PodFacts | None:
     return PodFacts(
         uid=whose.uid, name=whose.name, namespace=whose.namespace, job=job, node=foreign.text(spec.get("nodeName")),
         created=foreign.created(body), started=foreign.time(began.get("startedAt")),
-        ended="terminated" in state or status.get("phase") in {"Succeeded", "Failed"},
+        ended="terminated" in state,
     )  # fmt: skip
+
+
+def _is_over(body: Mapping[str, Any]) -> bool:
+    """Return whether a pod's phase is final: perhaps nobody will tell how its container ended."""
+    return foreign.part(body, "status").get("phase") in {"Succeeded", "Failed"}
 
 
 @dataclass
@@ -138,6 +152,9 @@ class Watched:
         facts = pod_facts(body)
         if facts is None:
             return
+        before = self.pods.get(facts.uid)
+        if _is_over(body):
+            facts = replace(facts, over_since=(before and before.over_since) or self.now())
         if deleted:
             self._gone(facts)
         else:
@@ -147,7 +164,7 @@ class Watched:
         """Bear a pod in mind for as long as its Job's log is not settled."""
         known = self.of(pod.job)
         if known and pod.belongs_to(known):
-            self.pods[pod.uid] = replace(pod, ended=True, gone=True)
+            self.pods[pod.uid] = replace(pod, gone=True, over_since=pod.over_since or self.now())
         else:
             self.pods.pop(pod.uid, None)
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -23,7 +23,7 @@ from elt_operator.logs.jobs import JOBS, JobFacts, PodFacts, Watched
 from elt_operator.logs.metrics import Metrics
 from elt_operator.logs.open_logs import OpenLogs
 from elt_operator.logs.settling import Heard, Settled
-from elt_operator.logs.store import Store, StoreError
+from elt_operator.logs.store import Missing, Store, StoreError
 from elt_operator.logs.views import Views
 from elt_operator.resources.texts import time_text
 
@@ -110,13 +110,18 @@ class Keeper:
             if not (found.attempts or job.awaited):  # it was deleted before anything of it started
                 await self._forget(uid)
                 return True
-            stored = await self._store(job, found)
+            try:
+                stored = await self._store(job, found)
+            except Missing:
+                self.open_logs.read_anew(uid)
+                raise
         if job.awaited:
             await self._tell(job, stored)
         await self._forget(uid)
         return True
 
     async def _forget(self, job: str) -> None:
+        self.views.forget(job)
         for key, _ in await self.store.keys(f"{manifest.OPEN}/{job}"):
             await self.store.delete(key)
         self.watched.settled(job)
@@ -128,16 +133,17 @@ class Keeper:
             if self.watched.jobs.get(job) is None:
                 ended = self.now()
                 self.watched.gone.setdefault(job, JobFacts(whose.job, None, ended, (), awaited=False, body={}))
-            self.watched.pods.setdefault(pod, PodFacts.of_gone(pod, whose))
+            self.watched.pods.setdefault(pod, PodFacts.of_gone(pod, whose, self.now()))
 
     async def _store(self, job: JobFacts, found: Settled) -> Manifest:
-        folder = manifest.folder(job.name, job.started or self.now())
         frames = whole_frames(found)
+        folder = manifest.folder(job.name, _start(job, frames))
         written = self._manifest(job, found, [frame for _, frame in frames])
         await self.store.put_all(f"{folder}/{manifest.LOG}", _parts(self.store, frames, written))
         await self.store.put(f"{folder}/{manifest.MANIFEST}", written.model_dump_json().encode())
         await self.store.put(f"{folder}/{manifest.JOB}", orjson.dumps(self._as_stored(job, written)))
         await self.store.put(f"{manifest.IDS}/{job.name.uid}", folder.encode())
+        self.views.forget(job.name.uid)
         self.metrics.count_kept(written, (self.now() - job.ended).total_seconds() if job.ended else 0.0)
         logger.info(
             "the log of Job %s/%s: %s, %d lines, %d gaps",
@@ -194,8 +200,17 @@ def whole_frames(found: Settled) -> list[tuple[str, StoredFrame]]:
 async def _parts(store: Store, frames: Sequence[tuple[str, StoredFrame]], written: Manifest) -> AsyncIterator[bytes]:
     """Yield the one object, part by part."""
     for key, frame in frames:
-        yield await store.get(key, 0, frame.size)
+        part = await store.get(key, 0, frame.size)
+        if len(part) < frame.size:
+            raise Missing(f"{key} is shorter than it was")
+        yield part
     yield archive_frames.closing(written)
+
+
+def _start(job: JobFacts, frames: Sequence[tuple[str, StoredFrame]]) -> datetime:
+    """Return when a Job began; the same each time, so that its log gets one folder."""
+    written = datetime.fromtimestamp(frames[0][1].start / 1_000_000, UTC) if frames else None
+    return job.started or written or job.ended or foreign.created(job.body)
 
 
 def _told(stored: Manifest) -> dict[str, Any]:

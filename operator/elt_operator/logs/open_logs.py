@@ -14,7 +14,7 @@ from elt_operator.archive.frames import Frame, Gap, Position
 from elt_operator.archive.manifest import StoredFrame, Whose
 from elt_operator.errors import OperatorError
 from elt_operator.logs.metrics import Metrics
-from elt_operator.logs.store import Store, StoreError
+from elt_operator.logs.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ class OpenAttempt:
     """The same."""
     digest: Any = field(default_factory=hashlib.sha256)
     """Of the text."""
+    _broken: bool = False
+    """Whether the last frame cannot be read in the store."""
 
     @property
     def lines_begun(self) -> int:
@@ -58,10 +60,13 @@ class OpenAttempt:
         envelope = frame.envelope
         if envelope is None:
             raise frames.FrameError("it does not say whose it is")
-        self.number, self.closed = envelope.number, envelope.closed
+        gaps = [gap.model_copy(update={"line": self.lines + gap.line}) for gap in envelope.gaps]
+        if self._broken or envelope.number != self.number + 1:  # the store has lost something
+            before = frame.times[0] if frame.times else None
+            gaps.insert(0, Gap(line=self.lines, after=self.last_time, before=before, reason="Broken"))
+        self.number, self.closed, self._broken = envelope.number, envelope.closed, False
         self.position, self.last_time = envelope.position, envelope.last_time
         self.hidden += envelope.hidden
-        gaps = [gap.model_copy(update={"line": self.lines + gap.line}) for gap in envelope.gaps]
         self.gaps = [*self.gaps, *gaps][:MOST_GAPS]
         if frame.text:
             self.frames.append(
@@ -74,6 +79,10 @@ class OpenAttempt:
         self.unfinished = not frame.text.endswith(b"\n") if frame.text else self.unfinished
         self.digest.update(frame.text)
 
+    def pass_over(self, number: int) -> None:
+        """Take notice of a frame that is stored, but cannot be read; the next one says so."""
+        self.number, self._broken = number, True
+
 
 @dataclass
 class OpenLog:
@@ -84,6 +93,8 @@ class OpenLog:
     attempts: dict[str, OpenAttempt] = field(default_factory=dict)
     """By the pod's UID."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    version: int = 0
+    """Grows with it."""
 
 
 def in_order(attempts: Sequence[tuple[int, OpenAttempt]]) -> list[StoredFrame]:
@@ -120,6 +131,10 @@ class OpenLogs:
         self._by_job.pop(job, None)
         self._tell(job)
 
+    def read_anew(self, job: str) -> None:
+        """Believe the store, not what is in memory: something that should be there is not."""
+        self._by_job.pop(job, None)
+
     def changed(self, job: str) -> asyncio.Event:
         """Return what is set when the log of a Job has grown, or is settled."""
         return self._changed.setdefault(job, asyncio.Event())
@@ -144,11 +159,12 @@ class OpenLogs:
         log = OpenLog(job)
         for key, _ in await self.store.keys(f"{manifest.OPEN}/{job}"):
             if where := manifest.parsed_frame_key(key):
+                attempt = log.attempts.setdefault(where[1], OpenAttempt(where[1]))
                 try:
-                    frame = await asyncio.to_thread(frames.decoded, await self.store.get(key))
+                    attempt.take(key, await asyncio.to_thread(frames.decoded, await self.store.get(key)))
                 except frames.FrameError as error:
-                    raise StoreError(f"{key} is broken: {error}") from error
-                log.attempts.setdefault(where[1], OpenAttempt(where[1])).take(key, frame)
+                    logger.error("the store has %s, which is broken; its lines are lost: %s", key, error)  # noqa: TRY400
+                    attempt.pass_over(where[2])
         return log
 
     async def take(self, whose: Whose, pod: str, data: bytes) -> OpenAttempt:
@@ -174,9 +190,10 @@ class OpenLogs:
             if envelope.number == 1:
                 await self.store.put(manifest.whose_key(job, pod), whose.model_dump_json().encode())
             if not await self.store.put(key, data, new=True) and _digest(await self.store.get(key)) != _digest(data):
-                self._by_job.pop(job, None)  # the store has more than we know
+                self.read_anew(job)  # the store has more than we know
                 raise OutOfOrder(f"frame {envelope.number} is stored already, with another content")
             attempt.take(key, frame)
+            log.version += 1
             self.metrics.frames.inc()
             self.metrics.bytes.inc(len(frame.text))
             self._tell(job)

@@ -14,6 +14,7 @@ from elt_operator.kube import login
 from elt_operator.kube.client import Client
 from elt_operator.kube.reviews import Reviews
 from elt_operator.logs.door import Door
+from elt_operator.logs.followers import Followers
 from elt_operator.logs.following import Following
 from elt_operator.logs.jobs import Watched
 from elt_operator.logs.keeper import Keeper
@@ -63,14 +64,14 @@ def parts(client: Client, store: Store, metrics: Metrics, settings: Settings) ->
     watched = Watched(now)
     watching = Watching(client, watched, settings.namespaces)
     open_logs = OpenLogs(store, metrics)
-    views = Views(store, open_logs, watched)
-    readers = Readers(watched, now, since=now())
-    door = Door(Reviews(client), readers, open_logs, views, settings.reader_user, metrics)
+    readers, followers = Readers(watched, now, since=now()), Followers()
     patterns = [masking.users_pattern(pattern) for pattern in settings.mask_patterns]
     following = None
     if settings.log_source == "follow":
-        following = Following(client, open_logs, watched, patterns, door.is_followed, now)
+        following = Following(client, open_logs, watched, patterns, followers, now)
     heard_of = following.heard_of if following else readers.heard_of
+    views = Views(store, open_logs, watched, heard_of, now)
+    door = Door(Reviews(client), readers, open_logs, views, followers, settings.reader_user, metrics, now)
     keeper = Keeper(store, open_logs, views, watched, client, heard_of, now, metrics, patterns)
     sweep = Sweep(store, views, client, settings.namespaces, settings.retention_days, now, metrics)
     metrics.registry.register(State(watched, now))

@@ -40,7 +40,9 @@ class Readers:
         for uid, name in pods.items():
             unseen = uid not in self.watched.pods and (name.namespace, name.name) not in known
             if unseen and (job := self._job_of(name)):
-                self.watched.pods[uid] = PodFacts.of_gone(uid, Whose(job=job.name, pod=name.name, node=node))
+                self.watched.pods[uid] = PodFacts.of_gone(
+                    uid, Whose(job=job.name, pod=name.name, node=node), self.now()
+                )
 
     def _job_of(self, pod: PodName) -> JobFacts | None:
         """Return the Job that tells of a pod which was gone before it was seen."""

@@ -25,6 +25,14 @@ class NotFound(Exception):
     """There is no such log, or none that the asker may read."""
 
 
+class TooMany(Exception):
+    """So many logs are being read that one more could take too much memory."""
+
+
+class Renumbered(Exception):
+    """The lines that were sent have other numbers now: a node has returned whose reader was given up."""
+
+
 class Refusal(NamedTuple):
     """An answer to a request that fails."""
 
@@ -41,6 +49,7 @@ _BY_ERROR: Final[Mapping[tuple[type[Exception], ...], Refusal]] = {
     (BadToken,): Refusal(401, "the token is missing, invalid or expired", {"WWW-Authenticate": "Bearer"}, "token"),
     (NotFound,): Refusal(404, "there is no such log, or you may not read it (get eltjobs/log in its namespace)"),
     (BadParameter,): Refusal(400),
+    (TooMany,): Refusal(503, "too many logs are being read; try again later", _LATER),
     (web.HTTPRequestEntityTooLarge,): Refusal(413, f"a frame has {frames.MOST_BYTES} bytes at most", {}, "too large"),
     (FrameError, ValidationError): Refusal(400, "", {}, "unreadable"),
     (NotTheirs,): Refusal(403, "", {}, "not theirs"),

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from elt_operator.archive import manifest
 
 _FOLDER: Final = re.compile(
-    rf"({manifest.NAMESPACES}/([a-z0-9-]+)/([a-z0-9-]+)/([0-9]{{8}}T[0-9]{{6}}Z)-([A-Za-z0-9._-]+))/[a-z.]+"
+    rf"({manifest.NAMESPACES}/([a-z0-9-]+)/([a-z0-9.-]+)/([0-9]{{8}}T[0-9]{{6}}Z)-([A-Za-z0-9._-]+))/[a-z.]+"
 )
 
 

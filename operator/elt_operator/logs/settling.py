@@ -55,11 +55,15 @@ def settled(
     for tried in attempts_of(job, pods):
         pod = by_name.get(tried.pod)
         attempt = known.get(pod.uid) if pod else None
-        if tried.started is None and attempt is None:
-            continue  # its container never started
+        if attempt is None and pod and not pod.node:
+            continue  # it was never on a node
         if not (attempt and attempt.closed) and not _given_up(job, heard.get(pod.uid if pod else tried.pod), now):
             return None
+        if attempt is None and pod and pod.started is None and tried.started is None:
+            continue  # its container never started, and nobody has anything of it
         found.append((tried, pod, attempt))
+    if not (found or job.awaited) and job.ended and now - job.ended < _LOOKED_AFTER:
+        return None  # its pod may not have been seen yet
     stored, gaps, line = [], [], 0
     for tried, pod, attempt in found:
         uid = pod.uid if pod else "unknown"

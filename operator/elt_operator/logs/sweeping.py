@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,7 +17,7 @@ from elt_operator.kube.troubles import OUTAGES
 from elt_operator.logs import retention
 from elt_operator.logs.metrics import Metrics
 from elt_operator.logs.retention import Limits, PipelineName, StoredLog
-from elt_operator.logs.store import Store
+from elt_operator.logs.store import Missing, Store
 from elt_operator.logs.views import Views
 from elt_operator.resources import names
 
@@ -62,7 +63,8 @@ class Sweep:
         limits = await self._limits()
         stored = retention.logs_of(key for key, _ in await self.store.keys(manifest.NAMESPACES))
         count = 0
-        for log in retention.surplus(stored, limits, Limits(self.days), self.now()):
+        watched = [log for log in stored if not self.namespaces or log.pipeline.namespace in self.namespaces]
+        for log in retention.surplus(watched, limits, Limits(self.days), self.now()):
             await self.delete(log)
             count += 1
             self.metrics.deleted.inc()
@@ -72,8 +74,11 @@ class Sweep:
 
     async def delete(self, log: StoredLog) -> None:
         """Delete a log: what points at it first, so that nobody finds half of it."""
-        await self.store.delete(f"{manifest.IDS}/{log.job}")
-        self.views.forget(log.job)
+        pointer = f"{manifest.IDS}/{log.job}"
+        with suppress(Missing):
+            if await self.store.get(pointer) == log.folder.encode():
+                await self.store.delete(pointer)
+                self.views.forget(log.job)
         for name in manifest.FILES:
             await self.store.delete(f"{log.folder}/{name}")
 

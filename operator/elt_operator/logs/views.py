@@ -1,21 +1,33 @@
 """Which log is asked for: one that still grows, or one that is stored as a whole."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
 from elt_operator.archive import manifest
 from elt_operator.archive.manifest import JobName, Manifest
 from elt_operator.logs import settling
-from elt_operator.logs.jobs import Watched
-from elt_operator.logs.open_logs import OpenLogs, in_order
+from elt_operator.logs.jobs import JobFacts, Watched
+from elt_operator.logs.open_logs import OpenAttempt, OpenLog, OpenLogs, in_order
 from elt_operator.logs.reading import View
+from elt_operator.logs.settling import Heard
 from elt_operator.logs.store import Missing, Store, StoreError
 
-_MOST_REMEMBERED: Final = 1_000
-"""Manifests of logs that were read lately: some 70 bytes for each MiB of text."""
+_MOST_REMEMBERED: Final = 200_000
+"""Of how many frames it is remembered where they are, in all logs that were read lately: some 400 bytes each."""
+_SILENT: Final = timedelta(seconds=30)
+"""After so long a reader is not waited for, so that who follows a run is not left behind by a node that is lost."""
+
+
+class _Shown(NamedTuple):
+    """What of an open log was last shown, and how."""
+
+    of: tuple[object, ...]
+    view: View
 
 
 @dataclass
@@ -25,40 +37,64 @@ class Views:
     store: Store
     open_logs: OpenLogs
     watched: Watched
+    heard_of: Callable[[JobFacts], Mapping[str, Heard]]
+    """See ``Keeper``."""
+    now: Callable[[], datetime]
     _known: OrderedDict[str, tuple[str, Manifest]] = field(default_factory=OrderedDict)
+    _frames: int = 0
+    """How many those have."""
+    _not_whole: set[str] = field(default_factory=set)
+    """Jobs whose log was looked for in vain, and is not settled: nobody else than this process will store it."""
+    _shown: dict[str, _Shown] = field(default_factory=dict)
+    """What was last shown of open logs: who follow one see the same."""
 
     async def whole(self, job: str) -> tuple[str, Manifest] | None:
         """Return folder and manifest of a log that is stored as a whole; ``None``: there is none."""
         if job in self._known:
             self._known.move_to_end(job)
             return self._known[job]
+        if job in self._not_whole:
+            return None
         try:
             folder = (await self.store.get(f"{manifest.IDS}/{job}")).decode()
             written = await self.store.get(f"{folder}/{manifest.MANIFEST}")
         except Missing:
+            self._note_missing(job)
             return None
         try:
             found = folder, Manifest.model_validate_json(written)
         except ValidationError as error:
             raise StoreError(f"{folder}/{manifest.MANIFEST} cannot be read: {error}") from error
         self._known[job] = found
-        if len(self._known) > _MOST_REMEMBERED:
-            self._known.popitem(last=False)
+        self._frames += len(found[1].frames)
+        while self._frames > _MOST_REMEMBERED and len(self._known) > 1:
+            _, (_, oldest) = self._known.popitem(last=False)
+            self._frames -= len(oldest.frames)
         return found
+
+    def _note_missing(self, job: str) -> None:
+        if self.watched.of(job):
+            self._not_whole.add(job)
 
     async def is_whole(self, job: str) -> bool:
         """Return whether a log is stored as a whole; raises ``StoreError``."""
         if job in self._known:
             return True
+        if job in self._not_whole:
+            return False
         try:
             await self.store.get(f"{manifest.IDS}/{job}")
         except Missing:
+            self._note_missing(job)
             return False
         return True
 
     def forget(self, job: str) -> None:
-        """Forget a log that was deleted."""
-        self._known.pop(job, None)
+        """Forget a log: it was deleted, or was just stored as a whole."""
+        self._not_whole.discard(job)
+        self._shown.pop(job, None)
+        if known := self._known.pop(job, None):
+            self._frames -= len(known[1].frames)
 
     async def name_of(self, job: str) -> JobName | None:
         """Return whose log it is; ``None``: there is none."""
@@ -71,17 +107,39 @@ class Views:
         """Return the log as it is now; ``None``: there is none. Raises ``StoreError``."""
         if whole := await self.whole(job):
             folder, stored = whole
-            return View(self.store, f"{folder}/{manifest.LOG}", stored.frames, stored.lines, stored.state)
+            starts = {attempt.number: attempt.line for attempt in stored.attempts}
+            return View(self.store, f"{folder}/{manifest.LOG}", stored.frames, stored.lines, stored.state, starts)
         known = self.watched.of(job)
         if known is None:
             return None
         log = await self.open_logs.of(job)
-        pods = self.watched.pods_of(job)
-        uids = {pod.name: pod.uid for pod in pods}
-        attempts = [
-            (tried.number, attempt)
-            for tried in settling.attempts_of(known, pods)
-            if (attempt := log.attempts.get(uids.get(tried.pod, "")))
-        ]
-        lines = sum(attempt.lines for _, attempt in attempts[-1:]) + sum(one.lines_begun for _, one in attempts[:-1])
-        return View(self.store, "", in_order(attempts), lines, "Collecting")
+        attempts = self._attempts(known, log)
+        version = (log, log.version, *(number for number, _ in attempts))
+        shown = self._shown.get(job)
+        if shown is None or shown.of != version:
+            shown = self._shown[job] = _Shown(version, _view(self.store, attempts))
+        return shown.view
+
+    def _attempts(self, job: JobFacts, log: OpenLog) -> list[tuple[int, OpenAttempt]]:
+        """Return the attempts whose lines have numbers: what follows one that may still grow has none yet."""
+        pods = self.watched.pods_of(job.name.uid)
+        uids, heard = {pod.name: pod.uid for pod in pods}, self.heard_of(job)
+        found: list[tuple[int, OpenAttempt]] = []
+        for tried in settling.attempts_of(job, pods):
+            uid = uids.get(tried.pod, "")
+            attempt, last = log.attempts.get(uid), heard.get(uid)
+            if attempt:
+                found.append((tried.number, attempt))
+            is_whole = attempt and attempt.closed
+            if not is_whole and last and last.has_it and self.now() - last.at < _SILENT:
+                break
+        return found
+
+
+def _view(store: Store, attempts: Sequence[tuple[int, OpenAttempt]]) -> View:
+    starts, line = {}, 0
+    for number, attempt in attempts:
+        starts[number] = line
+        line += attempt.lines_begun
+    unfinished = bool(attempts) and attempts[-1][1].unfinished
+    return View(store, "", in_order(attempts), line - unfinished, "Collecting", starts)

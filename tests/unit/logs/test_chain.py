@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
-from elt_operator.logs.store import Store, StoreError
+from elt_operator.logs.store import Missing, Store, StoreError
+from fakes.kubelet_logs import ContainerLog
 from unit.logs import chain as chains
 from unit.logs.chain import Chain, running
 
@@ -472,7 +474,7 @@ async def test_who_reads_without_following_is_no_follower(chain: Chain) -> None:
     answers = await asyncio.gather(*(chain.read() for _ in range(8)))
 
     assert answers == [(200, b"one\n")] * 8
-    assert not chain.parts.door.is_followed(chains.JOB)
+    assert not chain.parts.door.followers.has(chains.JOB)
 
 
 async def test_an_attempt_whose_pod_went_while_the_keeper_was_away_stays_in_the_log(chain: Chain) -> None:
@@ -495,3 +497,117 @@ async def test_an_attempt_whose_pod_went_while_the_keeper_was_away_stays_in_the_
 
     assert await chain.finish() == {"state": "Kept", "lines": 2, "bytes": 29}
     assert await whole(chain) == b"first attempt\nsecond attempt\n"
+
+
+async def with_frames(chain: Chain, count: int) -> list[Path]:
+    """Write so many lines, each of which becomes a frame; return where those are in the store."""
+    for number in range(count):
+        chain.log.line(b"line %d" % number)
+        for _ in range(3):
+            await chain.turn(11)
+    return sorted((chain.folder / "store").rglob("*.zst"))
+
+
+async def test_a_frame_that_is_gone_from_the_store_is_a_gap(chain: Chain) -> None:
+    found = await with_frames(chain, 4)
+    found[1].unlink()
+    chain.end()
+    with suppress(Missing):
+        await chain.finish()
+
+    told = await chain.finish()
+    assert told == {"state": "Incomplete", "lines": 3, "bytes": 21, "gaps": 1, "reason": "Broken"}
+    assert await whole(chain) == b"line 0\nline 2\nline 3\n"
+
+
+async def test_a_frame_that_is_broken_in_the_store_is_a_gap(chain: Chain) -> None:
+    found = await with_frames(chain, 4)
+    found[1].write_bytes(b"this is no frame")
+    await chain.restart_keeper()
+    assert (await chain.read())[0] == 200
+    chain.end()
+
+    assert (await chain.finish())["reason"] == "Broken"
+    assert await whole(chain) == b"line 0\nline 2\nline 3\n"
+
+
+async def test_a_last_frame_that_is_broken_in_the_store_is_read_again(chain: Chain) -> None:
+    found = await with_frames(chain, 3)
+    found[-1].write_bytes(b"this is no frame")
+    await chain.stop_reader()
+    await chain.restart_keeper()
+    await chain.start_reader()
+    chain.log.line(b"last")
+    chain.end()
+
+    assert (await chain.finish())["reason"] == "Broken"
+    assert await whole(chain) == b"line 0\nline 1\nline 2\nlast\n"
+
+
+async def test_who_reads_while_a_frame_is_gone_is_answered(chain: Chain) -> None:
+    found = await with_frames(chain, 4)
+    assert await chain.read() == (200, chain.log.text)
+    found[1].unlink()
+    with suppress(aiohttp.ClientError):  # an answer that has begun is broken off
+        await chain.read()
+
+    assert await chain.read() == (200, b"line 0\nline 2\nline 3\n")
+
+
+async def second_attempt(chain: Chain) -> ContainerLog:
+    """Have the Job try again."""
+    uid = "6a0d3f0e-0000-4000-8000-00000000000b"
+    body = chains.pod()
+    body["metadata"] |= {"uid": uid, "name": "weather-1-fghij"}
+    attempts = [{"number": n, "pod": name, "startTime": "2026-01-01T00:00:00Z"}
+                for n, name in ((1, "weather-1-abcde"), (2, "weather-1-fghij"))]  # fmt: skip
+    chain.pods, chain.job = [chains.pod(ended=True), body], chains.job(attempts=attempts)
+    chain.watch()
+    return chain.new_log(uid, "weather-1-fghij")
+
+
+async def test_the_lines_of_a_later_attempt_have_no_numbers_before_the_earlier_one_is_whole(chain: Chain) -> None:
+    """As while an attempt's last lines are still on their way, and the next one has begun."""
+    chain.log.line(b"the first attempt")
+    await chain.turn(11)
+    await chain.turn()
+    second = await second_attempt(chain)
+    second.line(b"the second attempt")
+    first = chain.reader.logs[chains.POD] if chain.reader else None
+    assert first
+    assert first.tail
+    for _ in range(3):
+        first.tail.ended = False
+        await chain.reader.step()  # type: ignore[union-attr]
+        await chain.reader.push_all()  # type: ignore[union-attr]
+        chain.clock += 11
+    assert await chain.read() == (200, b"the first attempt\n")
+
+    for _ in range(5):
+        await chain.turn(11)
+    assert await chain.read() == (200, b"the first attempt\nthe second attempt\n")
+
+
+async def test_a_line_that_is_longer_than_a_frame_comes_in_parts(chain: Chain) -> None:
+    for _ in range(200):
+        chain.log.write(b"x" * 16_384, tag="P")
+    chain.log.line(b"")
+    chain.log.line(b"last")
+    for _ in range(20):
+        await chain.turn(11)
+    assert await chain.read() == (200, b"x" * (200 * 16_384) + b"\nlast\n")
+    assert await chain.read(sequence="1") == (200, b"last\n")
+    _, body = await chain.read(accept="application/x-ndjson")
+    told = [json.loads(line) for line in body.splitlines()]
+    assert {line["sequence"] for line in told[:-1]} == {0}
+    assert "".join(line["message"] for line in told[:-1]) == "x" * (200 * 16_384)
+    assert told[-1]["sequence"] == 1
+
+
+async def test_a_line_without_an_end_is_sent_when_it_has_one(chain: Chain) -> None:
+    for _ in range(100):
+        chain.log.write(b"x" * 16_384, tag="P")
+    for _ in range(12):
+        await chain.turn(11)
+    assert list((chain.folder / "store").rglob("*.zst"))
+    assert (await chain.read())[0] == 204

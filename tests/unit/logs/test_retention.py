@@ -62,16 +62,18 @@ class ApiServer:
 async def test_the_sweep_deletes_all_of_a_log(tmp_path: Path) -> None:
     store, metrics = Volume(tmp_path), Metrics()
     watched = Watched(lambda: NOW)
-    views = Views(store, OpenLogs(store, metrics), watched)
-    sweep = Sweep(store, views, ApiServer(), [], 90, lambda: NOW, metrics)  # type: ignore[arg-type]  # what it needs
+    views = Views(store, OpenLogs(store, metrics), watched, lambda _job: {}, lambda: NOW)
+    sweep = Sweep(store, views, ApiServer(), ["team"], 90, lambda: NOW, metrics)  # type: ignore[arg-type]  # what it needs
     for days, job in ((1, "new"), (2, "old")):
         for name in ("log.zst", "log.json", "job.json"):
             await store.put(f"{key('a', days, job)}/{name}", b"x")
-        await store.put(f"v1/ids/{job}", b"x")
+        await store.put(f"v1/ids/{job}", key("a", days, job).encode())
+    await store.put(f"{key('a', 3, 'new')}/log.zst", b"x")  # what was stored twice
+    await store.put("v1/ns/others/a/20200101T000000Z-other/log.zst", b"x")  # not ours to delete
 
-    assert await sweep.once() == 1
+    assert await sweep.once() == 2
 
     left = [name for name, _ in await store.keys("v1")]
-    assert len(left) == 4
-    assert all("new" in name for name in left)
+    assert [name for name in left if "new" not in name] == ["v1/ns/others/a/20200101T000000Z-other/log.zst"]
+    assert len(left) == 5
     assert await sweep.once() == 0

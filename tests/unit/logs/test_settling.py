@@ -1,10 +1,11 @@
 """When a log is settled, and what is then said to be missing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from elt_operator.archive.frames import Gap, GapReason
 from elt_operator.logs import settling
-from elt_operator.logs.jobs import JobFacts, PodFacts, job_facts, pod_facts
+from elt_operator.logs.jobs import JobFacts, PodFacts, Tried, Watched, job_facts, pod_facts
 from elt_operator.logs.open_logs import OpenAttempt
 from elt_operator.logs.settling import READER_PATIENCE, Heard, Settled
 from unit.logs.chain import POD, job, pod
@@ -65,8 +66,72 @@ def test_a_log_that_was_rotated_at_the_first_look_may_lack_its_beginning() -> No
     assert reasons(settled(soon, Heard(END))) == []  # no kubelet has rotated by then
 
 
-def test_a_container_that_never_started_has_no_log() -> None:
+def not_told_of(*pods: PodFacts, heard: Heard, now: datetime = NOW) -> Settled | None:
+    """Settle a Job that was collecting, and does not know when its attempt started."""
     found = job_facts(job("ERROR", attempts=[{"number": 1, "pod": "weather-1-abcde"}], log={"state": "Collecting"}))
     assert found
+    return settling.settled(found, {}, pods, {POD: heard, "weather-1-abcde": heard}, now)
 
-    assert reasons(settling.settled(found, {}, [], {}, NOW)) == ["NeverSeen"]
+
+def test_an_attempt_of_which_nobody_knows_whether_it_started_is_waited_for() -> None:
+    assert not_told_of(heard=Heard(END)) is None
+    assert reasons(not_told_of(heard=Heard(END), now=END + READER_PATIENCE)) == ["NeverSeen"]
+
+
+def test_an_attempt_that_the_job_does_not_know_to_have_started_may_be_on_its_way() -> None:
+    _, of_pod = facts()
+
+    assert not_told_of(replace(of_pod, started=None), heard=Heard(LATER)) is None
+    assert reasons(not_told_of(replace(of_pod, started=END), heard=Heard(LATER, has_it=False))) == ["NeverSeen"]
+
+
+def test_a_container_that_never_started_has_no_log() -> None:
+    found, of_pod = facts()
+    tried = [*found.attempts, Tried(2, "weather-1-fghij", None)]
+    second = replace(of_pod, uid="second", name="weather-1-fghij", started=None)
+    closed, heard = {POD: OpenAttempt(POD, closed=True)}, {POD: Heard(END), "second": Heard(LATER, has_it=False)}
+
+    assert reasons(settling.settled(replace(found, attempts=tried), closed, [of_pod, second], heard, NOW)) == []
+
+
+def test_a_pod_that_never_was_on_a_node_is_not_waited_for() -> None:
+    found, of_pod = facts()
+    tried = [*found.attempts, Tried(2, "weather-1-fghij", None)]
+    second = replace(of_pod, uid="second", name="weather-1-fghij", started=None, node="")
+    closed, heard = {POD: OpenAttempt(POD, closed=True)}, {POD: Heard(END), "second": Heard(END)}
+
+    assert reasons(settling.settled(replace(found, attempts=tried), closed, [of_pod, second], heard, NOW)) == []
+
+
+def test_the_pod_of_a_job_that_is_deleted_at_once_may_not_have_been_seen_yet() -> None:
+    found, _ = facts()
+    deleted = replace(found, attempts=(), awaited=False)
+
+    assert settling.settled(deleted, {}, [], {}, SOON) is None
+    assert settling.settled(deleted, {}, [], {}, LATER) == Settled([], [])
+
+
+def test_a_pod_that_is_deleted_by_force_may_write_on() -> None:
+    moment = [END]
+    watched = Watched(lambda: moment[0])
+    watched.take_job(job())
+    watched.take_pod(pod())
+    watched.take_pod(pod(), deleted=True)
+    (known,) = watched.pods.values()
+
+    assert not known.has_ended(SOON)
+    assert known.has_ended(END + timedelta(minutes=5))
+
+
+def test_a_pod_whose_phase_is_final_may_write_on() -> None:
+    failed = pod()
+    failed["status"]["phase"] = "Failed"
+    moment = [END]
+    watched = Watched(lambda: moment[0])
+    watched.take_pod(failed)
+    moment[0] = SOON
+    watched.take_pod(failed)
+    (known,) = watched.pods.values()
+
+    assert not known.has_ended(SOON)
+    assert known.has_ended(END + timedelta(minutes=5))
