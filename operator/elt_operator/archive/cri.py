@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from elt_operator.archive import masking
+
 LONGEST_LINE: Final = 1024 * 1024
 """Of a longer line this much is handed on at a time; what another stream says meanwhile may come in between."""
 _TIME: Final = rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2}) "
@@ -105,10 +107,15 @@ class Joiner:
         line = line or Unfinished(self._time)
         line.parts.append(content)
         line.size += len(content)
-        if ends or line.size >= LONGEST_LINE:
-            return line.time, b"".join([*line.parts, b"\n" if ends else b""])
+        if ends:
+            return line.time, b"".join([*line.parts, b"\n"])
         self.unfinished[stream] = line
-        return None
+        if line.size < LONGEST_LINE:
+            return None
+        text = b"".join(line.parts)
+        place = masking.place_to_cut(text)
+        line.parts, line.size = [text[place:]], len(text) - place
+        return line.time, text[:place]
 
     def rest(self, file: str, offset: int) -> list[Piece]:
         """Return the unfinished lines, the oldest first, and forget them; ``offset`` of ``file`` follows."""

@@ -78,8 +78,8 @@ class Position(Strict):
     reached_file: Annotated[str, Field(max_length=64)] = ""
     """Up to where all was read: from there on if ``file`` is gone."""
     reached_offset: Count = 0
-    in_key: bool = False
-    """Whether the next line may be part of a private key."""
+    in_key: Count = 0
+    """How many other lines may still come before the next one of a private key; 0: none has begun."""
 
 
 class Envelope(Strict):

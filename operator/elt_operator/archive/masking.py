@@ -1,13 +1,11 @@
 """What is hidden of a log before anybody stores or shows it: what looks like a secret.
 
 Patterns know the form of a secret, never its value: what no pattern knows is kept as it is. All of them are RE2's
-(https://github.com/google/re2/wiki/Syntax), so that one search takes linear time. A user's pattern that begins to match
-at every character and needs the rest of the line to decide, such as ``x.*y|x``, is searched for anew behind each match,
-which takes quadratic time on one long line.
+(https://github.com/google/re2/wiki/Syntax), so that one search takes linear time.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -18,24 +16,48 @@ LONGEST_PATTERN: Final = 256
 HIDDEN: Final = b"***"
 _MEMORY: Final = 8 * 1024 * 1024
 """What the automaton of one pattern may take, in bytes."""
+_MOST_OF_A_LINE: Final = 1_000
+"""How often a user's pattern may be found in a line; beyond that, the rest of it is hidden. A pattern that needs all of
+the line to decide, and matches everywhere, as ``x.*y|x`` may, would else take quadratic time."""
+_LONGEST_SECRET: Final = 4096
+"""How much of a long line is looked at around the place where it is cut."""
+_BETWEEN: Final = 5
+"""How many other lines may come between two of a private key: another thread's, or the other stream's."""
 
 _KEY: Final = (
-    rb"(?:password|passwd|passphrase|secret(?:[_-]?(?:access)?[_-]?key)?|token|credentials?"
-    rb"|(?:api|access|account|sas|shared|private|signing|encryption)[_-]?key|(?:\b|_)(?:pwd|sig)|_pass)"
+    rb"(?:(?:password|passwd|passphrase|passcode|secret(?:[_-]?(?:access)?[_-]?key)?|token|credentials?"
+    rb"|(?:api|auth|access|account|sas|shared|private|signing|encryption)[_-]?key|(?:\b|_)(?:pwd|sig)|_pass)"
+    rb"(?:[0-9]{1,4}|(?-i:_[A-Z0-9_]{1,40}))?)"
 )
+"""How the name of a secret ends; variables of the environment say more: ``DB_PASSWORD_2``."""
 _QUOTED: Final = (
-    rb'"((?:[^"\\\n]|\\[^\n])*)'  # in quotes,
+    rb"(?:(?:[a-z]{0,12}[(\[{]|[a-z$]{0,2})"  # SecretStr('…'), b'…',
+    rb'(?:"((?:[^"\\\n]|\\[^\n])*)'  # in quotes,
     rb'|\\"((?:[^"\\\n]|\\\\\\"|\\\\[^"\n]|\\[^"\\\n])*)'  # in quotes of JSON that stands in JSON,
-    rb"|'([^'\n]*)"
+    rb"|\\{2,}\"([^\"\n]*)|\\*'([^'\n]*)))"  # and so on
 )
-_VALUE: Final = rb"(?:" + _QUOTED + rb"|([^\s\"'\\,;&(){}\[\]<>][^\s\"'\\,;&(){}\[\]<>]*))"
+_WORD: Final = rb"[(\[{\\]{0,3}[^\s\"'\\,;&)}\]<>]"
+_VALUE: Final = rb"(?:" + _QUOTED + rb"|(" + _WORD + rb"+))"
 """In quotes, or up to what ends a word."""
-_SEPARATOR: Final = rb"(?:\\?[\"'])?[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}"
-_NO_NUMBER: Final = rb"(?:" + _QUOTED + rb"|([0-9]*[^\s\"'\\,;&(){}\[\]<>0-9][^\s\"'\\,;&(){}\[\]<>]*))"
+_INK: Final = rb"(?:\x1b\[[0-9;]{0,12}m)*"
+"""Colours."""
+_SEPARATOR: Final = (
+    rb"(?:\\*[\"'])?"
+    + _INK
+    + rb"[ \t]{0,40}"
+    + _INK
+    + rb"(?::=|==|=>|->|[:=]|%3D|\\u003d)"
+    + _INK
+    + rb"[ \t]{0,40}"
+    + _INK
+)
+_NO_NUMBER: Final = rb"(?:" + _QUOTED + rb"|([0-9]*[^\s\"'\\,;&(){}\[\]<>0-9][^\s\"'\\,;&)}\]<>]*))"
 """The same, but no number: dbt counts with ``PASS=3``."""
 _PATTERNS: Final[Sequence[bytes]] = (
-    rb"[a-z][a-z0-9+.-]*://[^\s:/?#@\"']*:([^\s\"'<>]+)@",
+    rb"[a-z][a-z0-9+.-]*://[^\s:/?#@\"]*:((?:[^\s\"'<>]|[\"'][^\s\"'<>,;:)}\]])+)@",
+    rb"[a-z][a-z0-9+.-]*://[^\s:/?#\"']*@[^\s:/?#\"']*:([^\s\"'<>/?#]+)@",  # a user's name with an @
     rb"\b(?:bearer|basic)[ \t]+([a-z0-9._~+/=-]{8,})",
+    rb"\bauthorization" + _SEPARATOR + rb"(?:[a-z]{1,20}[ \t]+)?" + _VALUE,
     rb"\b(eyJ[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)*)",
     rb"\b((?:AKIA|ASIA)[0-9A-Z]{16})\b",
     rb"\b(AIza[0-9a-z_-]{35}|ya29\.[0-9a-z_-]{20,})",
@@ -43,15 +65,16 @@ _PATTERNS: Final[Sequence[bytes]] = (
     rb"\b(dapi[0-9a-f]{32}|sk-[0-9a-z_-]{20,})",
     (
         rb"--?(?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|secret|token|pwd|(?:api|access|account)[_-]?key)"
-        rb"[ \t]+([^\s-][^\s]*)"
+        rb"[ \t]+(?:" + _QUOTED + rb"|([^\s-][^\s]*))"
     ),
     _KEY + _SEPARATOR + _VALUE,
     rb"\bpass" + _SEPARATOR + _NO_NUMBER,
+    rb"<[a-z0-9_.:-]*" + _KEY + rb">([^<>\n]+)<",
 )
 """What is hidden is the group that is found."""
 _BEGIN: Final = rb"-----BEGIN (?:[A-Z0-9]{1,16} )*PRIVATE KEY(?: BLOCK)?-----"
 _END: Final = rb"-----END (?:[A-Z0-9]{1,16} )*PRIVATE KEY(?: BLOCK)?-----"
-_OF_A_KEY: Final = rb"[A-Za-z0-9+/=]{16}|^[A-Za-z0-9+/=\s]*$|Proc-Type:|DEK-Info:|Version:|Comment:"
+_OF_A_KEY: Final = rb"[A-Za-z0-9+/=]{32}|^\s*[A-Za-z0-9+/=]*\s*$|Proc-Type:|DEK-Info:|Version:|Comment:"
 """What a line within the block of a private key holds."""
 
 
@@ -81,6 +104,11 @@ def _of_keys() -> tuple[Any, Any, Any]:
     return _compiled(_BEGIN), _compiled(_END), _compiled(_OF_A_KEY, any_case=False)
 
 
+@cache
+def _of_names() -> tuple[Any, Any]:
+    return _compiled(rb"(?:" + _KEY + rb"|\bpass)$"), _compiled(rb"^--?(?:[a-z0-9]+[_-])*(?:" + _KEY + rb"|pass)$")
+
+
 def users_pattern(pattern: str) -> Any:
     """Return a user's pattern, ready for use; raises ``PatternError``."""
     if not pattern or len(pattern.encode()) > LONGEST_PATTERN:
@@ -101,11 +129,10 @@ class Masker:
 
     patterns: Sequence[Any] = ()
     """Those of the user; where one has groups, only those are hidden."""
-    in_key: bool = False
-    """Whether the next line may be part of a private key."""
+    in_key: int = 0
+    """How many other lines may still come before the next one of a private key; 0: none has begun."""
     hidden: int = 0
     """How many were found."""
-    _lines: list[bytes] = field(default_factory=list)
 
     def mask(self, text: bytes) -> bytes:
         """Return ``text``, whole lines, without secrets."""
@@ -113,14 +140,14 @@ class Masker:
         if self.in_key or any_of_them.search(text):
             text = self._without_keys(text)
             for pattern in own:
-                text = self._without(pattern, text)
+                text = self._without(_found(pattern, text), text)
         for pattern in self.patterns:
-            text = self._without(pattern, text)
+            text = self._without(_found_in_lines(pattern, text), text)
         return text
 
-    def _without(self, pattern: Any, text: bytes) -> bytes:
+    def _without(self, spans: Iterator[tuple[int, int]], text: bytes) -> bytes:
         parts, position = [], 0
-        for start, end in _found(pattern, text):
+        for start, end in spans:
             if start >= position and end > start and text[start:end] != HIDDEN:
                 parts += [text[position:start], HIDDEN]
                 position = end
@@ -136,25 +163,81 @@ class Masker:
 
     def _without_key(self, line: bytes) -> bytes:
         begin, end, of_a_key = _of_keys()
-        if self.in_key:
-            ended = end.search(line)
-            if ended:
-                self.in_key = False
-                return HIDDEN + line[ended.start() :]
-            self.in_key = bool(of_a_key.search(line.rstrip(b"\r\n")))
-            if self.in_key:
-                return HIDDEN + line[len(line.rstrip(b"\r\n")) :]
-        if begun := begin.search(line):
-            self.hidden += 1
-            ended = end.search(line, begun.end())
-            self.in_key = ended is None
-            after = line[ended.start() :] if ended else line[len(line.rstrip(b"\r\n")) :]
-            return line[: begun.end()] + HIDDEN + after
-        return line
+        content = line.rstrip(b"\r\n")
+        parts, position = [], 0
+        while found := (end if self.in_key else begin).search(content, position):
+            parts.append(HIDDEN + found[0] if self.in_key else content[position : found.end()])
+            self.hidden += not self.in_key
+            self.in_key = 0 if self.in_key else _BETWEEN
+            position = found.end()
+        rest = content[position:]
+        if self.in_key and (parts or of_a_key.search(rest)):
+            self.in_key, rest = _BETWEEN, HIDDEN
+        elif self.in_key:
+            self.in_key -= 1
+        return b"".join([*parts, rest, line[len(content) :]])
+
+
+def place_to_cut(text: bytes) -> int:
+    """Return where to cut a line that is too long: near its end, and within nothing that looks like a secret."""
+    place = max(len(text) - _LONGEST_SECRET, len(text) // 2)
+    begin = max(0, place - _LONGEST_SECRET)
+    around = text[begin:]
+    _, own = _own()
+    found = [(begin + one.start(), begin + one.end()) for pattern in own for one in pattern.finditer(around)]
+    return min((start for start, end in found if 0 < start < place < end), default=place)
+
+
+def masked_object(value: Any, patterns: Sequence[Any]) -> Any:
+    """Return a JSON value with what looks like a secret hidden: in texts, and by the names that they have."""
+    of_names, of_options = _of_names()
+    if isinstance(value, str):
+        return Masker(patterns).mask(value.encode(errors="replace")).decode(errors="replace")
+    if isinstance(value, Mapping):
+        named = value.get("name")  # of a variable: what is secret is its value
+        return {
+            key: _masked_as(named if key == "value" and named else key, below, of_names, patterns)
+            for key, below in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _masked_as(option, item, of_options, patterns)
+            for option, item in zip([None, *value], value)  # noqa: B905 - the last item is no option
+        ]
+    return value
+
+
+def _masked_as(name: Any, value: Any, secrets: Any, patterns: Sequence[Any]) -> Any:
+    """Return a value that has a name; ``secrets`` is found in those of secrets."""
+    if isinstance(value, str) and value and isinstance(name, str) and secrets.search(name.encode(errors="replace")):
+        return HIDDEN.decode()
+    return masked_object(value, patterns)
 
 
 def _found(pattern: Any, text: bytes) -> Iterator[tuple[int, int]]:
     """Yield what is to be hidden: the groups that were found, else all of it."""
     for found in pattern.finditer(text):
-        groups = [found.span(group) for group in range(1, pattern.groups + 1) if found.start(group) >= 0]
-        yield from groups or [found.span()]
+        yield from _spans(pattern, found)
+
+
+def _found_in_lines(pattern: Any, text: bytes) -> Iterator[tuple[int, int]]:
+    """Do the same; of a line in which too much is found, yield all the rest."""
+    position = 0
+    while position < len(text):
+        count, end, position_before = 0, 0, position
+        for found in pattern.finditer(text, position):
+            if found.start() >= end:
+                count, end = 0, text.find(b"\n", found.start()) % (len(text) + 1)
+            count += 1
+            if count > _MOST_OF_A_LINE:
+                yield found.start(), end
+                position = end
+                break
+            yield from _spans(pattern, found)
+        if position == position_before:
+            return
+
+
+def _spans(pattern: Any, found: Any) -> list[tuple[int, int]]:
+    groups = [found.span(group) for group in range(1, pattern.groups + 1) if found.start(group) >= 0]
+    return sorted(groups, key=lambda span: (span[0], -span[1])) or [found.span()]

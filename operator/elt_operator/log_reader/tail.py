@@ -54,7 +54,7 @@ class Tail:
         """Return the tail of a pod of which the keeper knows ``known``; raises ``ValueError`` for nonsense."""
         position = known.position
         files.begin(_begin(position) if position else None)
-        masker = Masker(patterns, in_key=bool(position and position.in_key))
+        masker = Masker(patterns, in_key=position.in_key if position else 0)
         cutter = Cutter(pod, masker, known.number, position, known.last_time)
         return cls(pod, files, now, cutter)
 

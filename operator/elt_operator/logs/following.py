@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from elt_operator.archive import cri, frames
+from elt_operator.archive import cri, frames, masking
 from elt_operator.archive.cri import NotOfTheRun, Piece, Resume
 from elt_operator.archive.cutting import Cutter
 from elt_operator.archive.frames import Frame
@@ -63,24 +63,44 @@ class Followed:
     """Whether the answer has not come to what is new in it."""
     _to_skip: int = 0
     """How many lines of the last time are known."""
+    torn: bool = False
+    """Whether an answer has ended within a line of which a part was taken: nothing gives the rest of it."""
+    _within: bool = False
+    """Whether what comes next goes on with a line."""
     _goes_on: bool = True
     """Whether the answer was seen to go on where the one before it ended."""
 
-    async def take(self, chunks: AsyncIterator[bytes]) -> None:
-        """Take the lines of an answer that are new; raises ``NotOfTheRun`` at one that the kubelet has said itself."""
+    async def take(self, chunks: AsyncIterator[bytes], *, whole: bool = False) -> None:
+        """Take the lines of an answer that are new; ``whole``: all are there, the last one needs no end.
+
+        Raises ``NotOfTheRun`` at a line that the kubelet has said itself.
+        """
+        self.torn |= self._within
         self.plain = (None, 0)
         self._skips, self._to_skip, self._goes_on = self.last is not None, self.at_last, self.last is None
         rest = b""
+        self._within = False
         async for chunk in chunks:
-            *whole, rest = (rest + chunk).split(b"\n")
+            *lines, rest = (rest + chunk).split(b"\n")
             async with self._lock:
-                for line in whole:
+                for line in lines:
                     await self._line(line + b"\n")
-        if rest:
+                if len(rest) >= cri.LONGEST_LINE:
+                    place = masking.place_to_cut(rest)
+                    await self._line(rest[:place])
+                    rest = rest[place:]
+        if rest and (whole or self._within):
             async with self._lock:
                 await self._line(rest)
+        if whole:
+            self._within = False
 
     async def _line(self, line: bytes) -> None:
+        """Take a line; of one that is too long, a part: only the first begins with a time."""
+        within, self._within = self._within, not line.endswith(b"\n")
+        if within:
+            await self._more(line)
+            return
         time, text = cri.timed_line(line)
         first, count = self.plain
         self.plain = (time if first is None else first, count + 1)
@@ -93,6 +113,13 @@ class Followed:
         self.first = time if self.first is None else self.first
         self.at_last = self.at_last + 1 if time == self.last else 1
         self.last, self.lines = time, self.lines + 1
+        await self._piece(time, text)
+
+    async def _more(self, text: bytes) -> None:
+        if self.last is not None and not self._skips:
+            await self._piece(self.last, text)
+
+    async def _piece(self, time: int, text: bytes) -> None:
         for frame in self.cutter.take(Piece(time, text, _NOWHERE)):
             await self.store(frame)
 
@@ -123,7 +150,7 @@ class Followed:
     @property
     def is_proven(self) -> bool:
         """Whether the answer that was read last, a plain one, has all that was followed, and no more."""
-        return self.plain == (self.first, self.lines)
+        return self.plain == (self.first, self.lines) and not self.torn
 
 
 @dataclass
@@ -193,7 +220,7 @@ class Following:
         whose = Whose(job=job.name, pod=pod.name, node=pod.node, created=pod.created)
         log = await self.open_logs.of(pod.job)
         known = log.attempts.get(pod.uid) or OpenAttempt(pod.uid)
-        masker = Masker(self.patterns, in_key=bool(known.position and known.position.in_key))
+        masker = Masker(self.patterns, in_key=known.position.in_key if known.position else 0)
         cutter = Cutter(pod.uid, masker, known.number, None, known.last_time)
 
         async def store(frame: Frame) -> None:
@@ -204,14 +231,14 @@ class Following:
             last = frames.decoded(await self.open_logs.store.get(known.frames[-1].key))
             at_last = sum(time == last.times[-1] for time in last.times)
         first = known.frames[0].start if known.frames else None
-        return Followed(cutter, store, known.lines, first, known.last_time, at_last)
+        return Followed(cutter, store, known.lines_begun, first, known.last_time, at_last, torn=known.unfinished)
 
     async def _take(self, pod: PodFacts, followed: Followed, **query: str) -> bool:
         """Take one answer; return whether there is a log."""
         stream = self.client.log_stream(pod.namespace, pod.name, names.CONTAINER, **query)
         try:
             async with asyncio.timeout(None if "follow" in query else _PROOF_SECONDS):
-                await followed.take(stream)
+                await followed.take(stream, whole="follow" not in query)
         except NotFound:
             return False
         except NotOfTheRun as error:

@@ -10,9 +10,8 @@ from typing import Any, Final
 import orjson
 
 from elt_operator.archive import frames as archive_frames
-from elt_operator.archive import manifest
+from elt_operator.archive import manifest, masking
 from elt_operator.archive.manifest import Manifest, StoredFrame
-from elt_operator.archive.masking import Masker
 from elt_operator.errors import OperatorError
 from elt_operator.kube import foreign
 from elt_operator.kube.client import MERGE_PATCH, Client
@@ -157,7 +156,7 @@ class Keeper:
             name: value for name, value in foreign.part(job.body, "metadata").items() if name != "managedFields"
         }
         told = {**foreign.part(job.body, "status"), "log": _told(written)}
-        return _without_secrets({**job.body, "metadata": metadata, "status": told}, self.patterns)
+        return masking.masked_object({**job.body, "metadata": metadata, "status": told}, self.patterns)
 
     def _manifest(self, job: JobFacts, found: Settled, frames: list[StoredFrame]) -> Manifest:
         return Manifest(
@@ -217,12 +216,3 @@ def _told(stored: Manifest) -> dict[str, Any]:
     """Return what the Job's status says of its log."""
     told: dict[str, Any] = {"state": stored.state, "lines": stored.lines, "bytes": stored.bytes}
     return told | ({"gaps": len(stored.gaps), "reason": stored.reason} if stored.gaps else {})
-
-
-def _without_secrets(value: Any, patterns: Sequence[Any]) -> Any:
-    """Return ``value`` with what looks like a secret hidden in all its texts."""
-    if isinstance(value, str):
-        return Masker(patterns).mask(value.encode(errors="replace")).decode(errors="replace")
-    if isinstance(value, Mapping):
-        return {name: _without_secrets(below, patterns) for name, below in value.items()}
-    return [_without_secrets(item, patterns) for item in value] if isinstance(value, list) else value

@@ -42,8 +42,9 @@ class Kubelet(ApiServer):
         answer = self.plain if "follow" not in query else self.answers.pop(0) if self.answers else b""
         if isinstance(answer, Exception):
             raise answer
-        for start in range(0, len(answer), 50):
-            yield answer[start : start + 50]
+        step = max(50, len(answer) // 100)
+        for start in range(0, len(answer), step):
+            yield answer[start : start + step]
         if not self.answers:
             self.followed.set()
 
@@ -133,6 +134,29 @@ async def test_what_the_kubelet_says_itself_is_no_line_of_the_run(tmp_path: Path
     assert (told["state"], text) == ("Kept", TEXT)
 
 
+async def test_an_answer_that_ends_within_a_line_is_gone_on_from_at_its_beginning(tmp_path: Path) -> None:
+    kubelet = Kubelet(answers=[b"".join(LINES[:10])[:-4], b"".join(LINES)[:-1]], plain=WHOLE[:-1])
+
+    told, text = await followed(tmp_path, kubelet)
+
+    assert (told["state"], text) == ("Kept", TEXT[:-1])
+
+
+LONG = LINES[0] + said(1)[:-1] + b"x" * 3_000_000 + b"\n" + LINES[2]
+
+
+async def test_a_line_of_megabytes_is_taken_in_parts(tmp_path: Path) -> None:
+    told, text = await followed(tmp_path, Kubelet(answers=[LONG], plain=LONG))
+
+    assert (told["state"], text) == ("Kept", b"line 0\nline 1" + b"x" * 3_000_000 + b"\nline 2\n")
+
+
+async def test_a_line_of_megabytes_that_was_broken_off_is_not_proven(tmp_path: Path) -> None:
+    told, _ = await followed(tmp_path, Kubelet(answers=[LONG[:2_000_000], LONG], plain=LONG))
+
+    assert (told["state"], told["reason"]) == ("Incomplete", "Rotated")
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 30)), min_size=1, max_size=6))
 async def test_whatever_is_answered_a_log_is_only_proven_if_it_is_whole(spans: list[tuple[int, int]]) -> None:
@@ -148,7 +172,7 @@ async def test_whatever_is_answered_a_log_is_only_proven_if_it_is_whole(spans: l
 
     for start, end in spans:
         await one.take(answer(start, end))
-    await one.take(answer(0, 30))
+    await one.take(answer(0, 30), whole=True)
     proven = one.is_proven
     await one.close(proven=proven)
 

@@ -40,6 +40,22 @@ def masked(*lines: str, patterns: tuple[str, ...] = ()) -> list[str]:
         ("dapi0123456789abcdef0123456789abcdef", "***"),
         ("sk-proj-abcdefghijklmnopqrstuvwx", "***"),
         ("tap --password hunter2 --verbose", "tap --password *** --verbose"),
+        ('tap --password "hunter 2" --verbose', 'tap --password "***" --verbose'),
+        ("{'password': b'hunter2'}", "{'password': b'***'}"),
+        ("secret=SecretStr('hunter2')", "secret=SecretStr('***')"),
+        ("'{\\'password\\': \\'hunter2\\'}'", "'{\\'password\\': \\'***'}'"),
+        ("\x1b[36mpassword\x1b[0m=\x1b[35mhunter2\x1b[0m", "\x1b[36mpassword\x1b[0m=\x1b[35m***"),
+        ("password            : hunter2", "password            : ***"),
+        ("Pwd={hunter2};Server=x", "Pwd=***};Server=x"),
+        ("password=hun(ter2", "password=***"),
+        ("DB_PASSWORD_PROD=hunter2 PASSWORD1=hunter3", "DB_PASSWORD_PROD=*** PASSWORD1=***"),
+        ("password := hunter2 and token == hunter3", "password := *** and token == ***"),
+        ("Authorization: Token hunter2", "Authorization: Token ***"),
+        ("Authorization: Basic YTpi", "Authorization: Basic ***"),
+        ("postgresql://user:p'hunter2@host/db", "postgresql://user:***@host/db"),
+        ("postgresql://user@server:hunter2@host/db", "postgresql://user@server:***@host/db"),
+        ("<password>hunter2</password>", "<password>***</password>"),
+        ("login%3Fpassword%3Dhunter2%26x", "login%3Fpassword%3D***"),
     ],
 )
 def test_a_secret_is_hidden_and_what_is_around_it_stays(line: str, hidden: str) -> None:
@@ -57,6 +73,10 @@ def test_a_secret_is_hidden_and_what_is_around_it_stays(line: str, hidden: str) 
         'password: ""',
         "the password was accepted",
         "task-20 done",
+        "see https://user@host:443/path?mail=a@b for more",
+        "'postgresql://elt@db/x', 'mail: a@b'",
+        "secret_name: weather-database",
+        'columns: ["id", "token", "created_at"]',
     ],
 )
 def test_what_is_no_secret_stays(line: str) -> None:
@@ -110,3 +130,52 @@ def test_a_password_in_an_address_never_stays(around: str, before: str) -> None:
     line = f"{before} mysql://user:canary4711@host/{around}"
 
     assert "canary4711" not in "".join(masked(line.replace("\r", "")))
+
+
+def test_private_keys_that_follow_one_another_on_a_line_are_hidden() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\\nhunter2\\n-----END PRIVATE KEY-----"
+
+    (line,) = masked(f'{{"a": "{key}", "b": "{key}"}}')
+
+    assert "hunter2" not in line
+    assert line.endswith('-----END PRIVATE KEY-----"}')
+
+
+def test_lines_between_those_of_a_private_key_are_shown() -> None:
+    key = "MIIEpAIBAAKCAQEA7bq1MIIEpAIBAAKCAQEA7bq1"
+    lines = ["-----BEGIN PRIVATE KEY-----", key, "INFO: all is well", key, "-----END PRIVATE KEY-----"]
+
+    assert masked(*lines)[1:4] == ["***", "INFO: all is well", "***"]
+
+
+@pytest.mark.parametrize("secret", ["password=" + "h" * 3000, "postgresql://elt:" + "h" * 3000 + "@db", "x" * 3000])
+@pytest.mark.parametrize("behind", range(0, 8000, 500))
+def test_a_long_line_is_cut_within_no_secret(secret: str, behind: int) -> None:
+    text = f"{'- ' * 5000}{secret} {'y ' * (behind // 2)}".encode()
+
+    place = masking.place_to_cut(text)
+
+    assert 0 < place < len(text)
+    assert len(text) - place <= 8192
+    assert b"hhh" not in Masker().mask(text[:place]) + Masker().mask(text[place:])
+
+
+def test_a_pattern_that_matches_everywhere_takes_no_quadratic_time() -> None:
+    """What is found too often in one line is hidden with the rest of the line."""
+    masker = Masker([masking.users_pattern("x.*y|x")])
+
+    assert masker.mask(b"x" * 100_000 + b"\nx end\n") == b"***" * 1001 + b"\n*** end\n"
+
+
+def test_what_is_named_like_a_secret_in_a_json_value_is_hidden() -> None:
+    value = {
+        "password": "hunter2", "env": [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "X", "value": "y"}],
+        "args": ["run", "--token", "hunter2", "--verbose", "true"], "count": 3, "text": "token: hunter2",
+        "secretName": "elt",
+    }  # fmt: skip
+
+    assert masking.masked_object(value, ()) == {
+        "password": "***", "env": [{"name": "DB_PASSWORD", "value": "***"}, {"name": "X", "value": "y"}],
+        "args": ["run", "--token", "***", "--verbose", "true"], "count": 3, "text": "token: ***",
+        "secretName": "elt",
+    }  # fmt: skip
