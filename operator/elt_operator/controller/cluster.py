@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol, Self
 
-from elt_operator.controller import snapshots, sources
+from elt_operator.controller import snapshots
 from elt_operator.controller.last_logs import LastLogs
 from elt_operator.controller.sources import Source
 from elt_operator.controller.warnings import NewestWarnings
@@ -25,6 +25,7 @@ from elt_operator.kube.answers import Page, printable
 from elt_operator.kube.client import LOG_SECONDS, MERGE_PATCH, WHOLE_LOG_SECONDS, Client
 from elt_operator.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from elt_operator.kube.paths import Resource, Unaddressable
+from elt_operator.objects import JOBS, PIPELINES
 from elt_operator.resources import names
 from elt_operator.resources.fields import Json
 
@@ -155,7 +156,7 @@ class LiveCluster:
 
     async def create_job(self, key: PipelineKey, manifest: Json) -> Body:
         """See ``Cluster``."""
-        return await self._create(sources.JOBS, key, manifest)
+        return await self._create(JOBS, key, manifest)
 
     async def create_cron_job(self, key: PipelineKey, manifest: Json) -> Body:
         """See ``Cluster``."""
@@ -189,11 +190,11 @@ class LiveCluster:
 
     async def write_job_status(self, namespace: str, name: str, version: str, patch: Json) -> Body:
         """See ``Cluster``."""
-        return await self._write_status(sources.JOBS, namespace, name, version, patch)
+        return await self._write_status(JOBS, namespace, name, version, patch)
 
     async def write_pipeline_status(self, namespace: str, name: str, version: str, patch: Json) -> Body:
         """See ``Cluster``."""
-        return await self._write_status(sources.PIPELINES, namespace, name, version, patch)
+        return await self._write_status(PIPELINES, namespace, name, version, patch)
 
     async def _write_status(self, resource: Resource, namespace: str, name: str, version: str, patch: Json) -> Body:
         body = {"metadata": {"resourceVersion": version}, "status": patch}
@@ -216,7 +217,7 @@ class LiveCluster:
 
     async def delete_job(self, job: EndedJob) -> None:
         """See ``Cluster``."""
-        await self._delete(sources.JOBS, job.key.namespace, job.name, job.uid)
+        await self._delete(JOBS, job.key.namespace, job.name, job.uid)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """See ``Cluster``."""
@@ -275,7 +276,7 @@ class LiveCluster:
 
     async def job(self, namespace: str, name: str) -> Body | None:
         """See ``Cluster``."""
-        return await self._get(sources.JOBS, namespace, name)
+        return await self._get(JOBS, namespace, name)
 
     async def runs_of_job(self, namespace: str, job_name: str) -> list[Body]:
         """See ``Cluster``."""
@@ -347,7 +348,7 @@ class LiveCluster:
 
     async def ended_jobs(self, namespace: str | None) -> AsyncIterator[EndedJob]:
         """Yield the Jobs that have ended and that the operator made itself; only their metadata is read."""
-        path = sources.JOBS.collection(namespace)
+        path = JOBS.collection(namespace)
         label = f"{names.MANAGED_BY_LABEL}={names.MANAGER}"
         for selector, succeeded in HISTORY:
             async for body in self.client.objects(

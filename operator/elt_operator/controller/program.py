@@ -82,7 +82,7 @@ async def _run(client: Client, leadership: Leadership, metrics: Metrics, setting
         await served.wait()
         # Nothing is decided before everything was listed: a run that is not known yet would be made again.
         await parts.resync.until_done()
-        _end_by_setting(parts.told_to_end)
+        process.end_by_setting(parts.told_to_end)
         _start(background, parts, settings)
         await parts.told_to_end.wait()
         if lease:  # at once; kopf takes its time to end
@@ -125,12 +125,6 @@ def _end_by_cancelling() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-def _end_by_setting(told_to_end: asyncio.Event) -> None:
-    """Have SIGTERM and SIGINT set this event."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
-
-
 def _start(background: Background, parts: Parts, settings: Settings) -> None:
     """Start the workers, the watches of each place, the resync and the Lease."""
     places, queue, lease = parts.places, parts.reconciler.queue, parts.leadership.lease
@@ -167,7 +161,7 @@ async def _watch(background: Background, parts: Parts, place: Place) -> None:
             place,
             parts.watches.listed_anew,
             parts.places.doubt,
-            lambda: _end_by_setting(parts.told_to_end),
+            lambda: process.end_by_setting(parts.told_to_end),
         )
         reflectors = [parts.watches.reflector(source) for source in sources.of(place.namespace, sources.BY_REFLECTORS)]
         watches: dict[str, Endless] = {reflector.name: reflector.run for reflector in reflectors}

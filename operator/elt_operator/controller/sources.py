@@ -6,6 +6,7 @@ from typing import Final
 
 from elt_operator.kube import paths
 from elt_operator.kube.paths import Resource
+from elt_operator.objects import JOBS, PIPELINES
 from elt_operator.resources import names
 
 ENDED_JOBS_LEFT_OUT: Final = ",".join(f"status.phase!={phase}" for phase in ("COMPLETE", "ERROR", "STOPPED", "UNKNOWN"))
@@ -13,10 +14,6 @@ ENDED_JOBS_LEFT_OUT: Final = ",".join(f"status.phase!={phase}" for phase in ("CO
 
 PAGE_OF_LARGE_OBJECTS: Final = 50
 """A Pipeline or a Job may have a megabyte, and a page is held whole while it is read."""
-
-
-PIPELINES: Final = Resource(names.API_ROOT, names.PIPELINES)
-JOBS: Final = Resource(names.API_ROOT, names.JOBS)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from elt_operator.archive.manifest import JobName, Whose
 from elt_operator.kube import foreign
-from elt_operator.kube.paths import Resource
 from elt_operator.resources import names
 from elt_operator.resources.phases import TERMINAL_PHASES
 
-JOBS: Final = Resource(names.API_ROOT, names.JOBS)
 _LAST_WORDS: Final = timedelta(minutes=5)
 """How long a container may go on whose pod is over for the API server: deleted by force, or its node is not heard. The
 reader there usually knows sooner, as its files go with it."""

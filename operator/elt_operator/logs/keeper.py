@@ -18,12 +18,13 @@ from elt_operator.kube.client import MERGE_PATCH, Client
 from elt_operator.kube.errors import Conflict, Invalid, NotFound
 from elt_operator.kube.troubles import OUTAGES
 from elt_operator.logs import settling
-from elt_operator.logs.jobs import JOBS, JobFacts, PodFacts, Watched
+from elt_operator.logs.jobs import JobFacts, PodFacts, Watched
 from elt_operator.logs.metrics import Metrics
 from elt_operator.logs.open_logs import OpenLogs
 from elt_operator.logs.settling import Heard, Settled
 from elt_operator.logs.store import Missing, Store, StoreError
 from elt_operator.logs.views import Views
+from elt_operator.objects import JOBS
 from elt_operator.resources.texts import time_text
 
 logger = logging.getLogger(__name__)

@@ -12,18 +12,16 @@ from elt_operator.archive import manifest
 from elt_operator.errors import OperatorError
 from elt_operator.kube import foreign
 from elt_operator.kube.client import Client
-from elt_operator.kube.paths import Resource
 from elt_operator.kube.troubles import OUTAGES
 from elt_operator.logs import retention
 from elt_operator.logs.metrics import Metrics
 from elt_operator.logs.retention import Limits, PipelineName, StoredLog
 from elt_operator.logs.store import Missing, Store
 from elt_operator.logs.views import Views
-from elt_operator.resources import names
+from elt_operator.objects import PIPELINES
 
 logger = logging.getLogger(__name__)
 
-PIPELINES: Final = Resource(names.API_ROOT, names.PIPELINES)
 _FIRST_SECONDS: Final = 60.0
 _EACH_SECONDS: Final = 24 * 3600.0
 _RETRY_SECONDS: Final = 600.0

@@ -8,7 +8,8 @@ from typing import Any, Final
 from elt_operator.kube import foreign, paths
 from elt_operator.kube.client import Client
 from elt_operator.kube.reflector import Reflector
-from elt_operator.logs.jobs import JOBS, Watched
+from elt_operator.logs.jobs import Watched
+from elt_operator.objects import JOBS
 from elt_operator.resources import names
 
 _PAGE: Final = 50

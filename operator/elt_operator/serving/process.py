@@ -56,9 +56,14 @@ def start(
 def told_to_end() -> asyncio.Event:
     """Return what SIGTERM and SIGINT set from now on."""
     told = asyncio.Event()
+    end_by_setting(told)
+    return told
+
+
+def end_by_setting(told: asyncio.Event) -> None:
+    """Have SIGTERM and SIGINT set this event from now on."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    return told
 
 
 def _invalid(error: ValidationError) -> str:
