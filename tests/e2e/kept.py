@@ -96,6 +96,15 @@ class Door:
         """Return the log of a Job."""
         return self.ask(f"/v1/logs/{job['metadata']['uid']}{query}", token or administrator())
 
+    def follow(self, job: Body) -> Iterator[bytes]:
+        """Yield the lines of the log of a Job as they come, until it is complete."""
+        if not self.url:
+            self._connect()
+        request = urllib.request.Request(f"{self.url}/v1/logs/{job['metadata']['uid']}?follow=true")  # noqa: S310 - http
+        request.add_header("Authorization", f"Bearer {administrator()}")
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
+            yield from answer
+
 
 @cache
 def administrator() -> str:

@@ -268,6 +268,13 @@ class Namespace:
                     return last
         raise AssertionError(f"{plural} {name} did not get there in {timeout} s: {json.dumps(last, indent=1)}")
 
+    def changes(self, seconds: int) -> Iterator[Body]:
+        """Yield the Jobs as they are and as they change, for so long at most."""
+        list_ = custom().list_namespaced_custom_object
+        stream = watch.Watch().stream(list_, GROUP, VERSION, self.name, "eltjobs", timeout_seconds=seconds)
+        with closing(stream):
+            yield from (event["object"] for event in stream)
+
     def wait_for_pod(self, until: Until, timeout: int = 60) -> Body:
         """Return the first pod for which ``until`` holds."""
         stream = watch.Watch().stream(core().list_namespaced_pod, self.name, timeout_seconds=timeout)

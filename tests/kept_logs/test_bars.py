@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -24,6 +25,17 @@ TIMES = int(os.environ.get("TIMES", "1"))
 LAST_WORDS = (
     "trap 'for i in $(seq 500); do echo last word $i; done; echo END; exit 3' TERM; echo working; sleep 300 & wait"
 )
+
+LINES_IN_TIME = 300
+TELLS_THE_TIME = f"""
+import time
+print("working")
+time.sleep(5)
+for _ in range({LINES_IN_TIME}):
+    time.sleep(0.2)
+    print(time.monotonic())
+"""
+FILL_DISK = "head -c 10000000 /dev/zero > /tmp/full; "
 
 
 def write(namespace: Namespace, name: str, megabytes: int, rate: float) -> None:
@@ -153,8 +165,15 @@ def delete(grace: int) -> Any:
     return act
 
 
-def drain(namespace: Namespace, pod: Body) -> None:
+def evict(namespace: Namespace, pod: Body) -> None:
     namespace.evict(pod["metadata"]["name"])
+
+
+def drain(namespace: Namespace, pod: Body) -> None:
+    node = pod["spec"]["nodeName"]
+    selector = f"--pod-selector=job-name={pod['metadata']['labels']['job-name']}"
+    kubectl("drain", node, selector, f"--namespace={namespace.name}", "--delete-emptydir-data", "--timeout=60s")
+    kubectl("uncordon", node)
 
 
 def stop(namespace: Namespace, _pod: Body) -> None:
@@ -164,7 +183,9 @@ def stop(namespace: Namespace, _pod: Body) -> None:
 ENDINGS: dict[str, tuple[Any, dict[str, Any]]] = {
     "delete-0": (delete(0), {}),
     "delete-5": (delete(5), {}),
-    "evict": (drain, {}),
+    "evict": (evict, {}),
+    "drain": (drain, {}),
+    "disk": (lambda *_: None, {"resources": {"limits": {"ephemeral-storage": "2Mi"}}}),
     "stop": (stop, {}),
     "replace": (lambda namespace, _pod: namespace.job("job-2"), {"concurrencyPolicy": "Replace"}),
     "deadline": (lambda *_: None, {"timeoutSeconds": 3}),
@@ -175,11 +196,11 @@ ENDINGS: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("turn", range(TIMES))
 def test_every_last_word_is_kept(namespace: Namespace, door: Door, name: str, turn: int) -> None:  # noqa: ARG001 - again
     act, spec = ENDINGS[name]
-    namespace.pipeline(script=LAST_WORDS, **spec)
+    namespace.pipeline(script=f"{FILL_DISK if name == 'disk' else ''}{LAST_WORDS}", **spec)
     namespace.job()
     pod = under_way(namespace)
     act(namespace, pod)
-    if name == "evict":  # another attempt follows
+    if name in {"evict", "drain"}:  # another attempt follows
         namespace.wait_for_pod(lambda other: working(other) and other["metadata"]["uid"] != pod["metadata"]["uid"])
         namespace.patch("job-1", {"spec": {"stop": True}})
     job = namespace.wait("job-1", settled, 120)
@@ -189,6 +210,48 @@ def test_every_last_word_is_kept(namespace: Namespace, door: Door, name: str, tu
     whole = ["working", *words, "END"]
     assert said == (whole if name != "delete-0" else whole[: len(said)])  # which need not be told before it is killed
     assert job["status"]["log"]["state"] == "Kept"
+
+
+def test_who_follows_sees_a_line_soon_after_it_was_written(namespace: Namespace, door: Door) -> None:
+    """99 of 100 lines within 2 s."""
+    namespace.pipeline(command=["python3", "-uc", TELLS_THE_TIME])
+    namespace.job()
+    under_way(namespace)
+    job = namespace.get("job-1")
+
+    late = [time.monotonic() - float(line) for line in door.follow(job) if line.strip() != b"working"]
+
+    print(f"a line is seen after {percentiles(late)} s")
+    assert len(late) == LINES_IN_TIME
+    assert statistics.quantiles(late, n=100)[98] < 2
+
+
+def test_the_end_of_a_log_is_told_soon(namespace: Namespace) -> None:
+    """99 of 100 Jobs say what became of their log within 5 s after their end."""
+    for number in range(100):
+        namespace.pipeline(f"p{number}", script="echo only line; sleep 3")
+    late = []
+    for tenth in range(10):
+        ended = {f"j{number}": 0.0 for number in range(10 * tenth, 10 * tenth + 10)}
+        for name in ended:
+            namespace.job(name, f"p{name[1:]}")
+        for job in namespace.changes(120):
+            name = job["metadata"]["name"]
+            if name in ended and job.get("status", {}).get("phase") == "COMPLETE":
+                ended[name] = ended[name] or time.monotonic()
+                if settled(job):
+                    late.append(time.monotonic() - ended.pop(name))
+            if not ended:
+                break
+
+    print(f"what became of a log is told after {percentiles(late)} s")
+    assert len(late) == 100
+    assert statistics.quantiles(late, n=100)[98] < 5
+
+
+def percentiles(seconds: list[float]) -> str:
+    cuts = statistics.quantiles(seconds, n=100)
+    return f"p50 {cuts[49]:.2f}, p99 {cuts[98]:.2f}"
 
 
 def test_a_hundred_short_runs_are_kept_or_said_to_be_missing(namespace: Namespace, door: Door) -> None:
