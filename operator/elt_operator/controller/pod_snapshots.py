@@ -30,7 +30,8 @@ def pod(body: Body, of: PipelineKey | None = None) -> Pod | None:
     owner = foreign.controller(body, "Job", "batch") or _lost_owner(body)
     if whose is None or owner is None or run_names.number_of(pipeline_name, owner.name) is None:
         return None
-    state = _state(status)
+    ours = _ours(status)
+    state = foreign.part(ours, "state")
     waiting, terminated = foreign.part(state, "waiting"), foreign.part(state, "terminated")
     conditions = foreign.conditions_of(status)
     deletion_due = time(metadata.get("deletionTimestamp"))
@@ -45,7 +46,7 @@ def pod(body: Body, of: PipelineKey | None = None) -> Pod | None:
         phase=foreign.text(status.get("phase")) or "Pending",
         reason=foreign.said(status, "reason"),
         message=_quoted(foreign.said(status, "message"), body),
-        started=_started(body, state),
+        started=_started(body, ours),
         begun="running" in state or "terminated" in state,
         waiting_reason=foreign.said(waiting, "reason"),
         waiting_message=_quoted(
@@ -116,22 +117,20 @@ def _container_statuses(status: Body, name: str = "containerStatuses") -> Sequen
     return foreign.items(status.get(name))
 
 
-_UNKNOWN: Final = "ContainerStatusUnknown"
-"""The kubelet makes up this end, exit code and all, for a container that it does not find any more, or never made."""
-
-_NEVER_SEEN: Final = NOT_STARTED | {_UNKNOWN}
+_NEVER_SEEN: Final = NOT_STARTED | {foreign.LOST}
 
 
-def _state(status: Body) -> Body:
-    """Return the state of the container that is ours; empty where nothing is known of it."""
-    ours = next((one for one in _container_statuses(status) if one.get("name") == names.CONTAINER), {})
-    return foreign.part(ours, "state")
+def _ours(status: Body) -> Body:
+    """Return the status of the container that is ours; empty where nothing is known of it."""
+    return next((one for one in _container_statuses(status) if one.get("name") == names.CONTAINER), {})
 
 
-def _started(body: Body, state: Body) -> datetime | None:
+def _started(body: Body, ours: Body) -> datetime | None:
     """Return when our container started. One that has ended had, whatever the kubelet still knows of it."""
+    state = foreign.part(ours, "state")
     terminated = foreign.part(state, "terminated")
-    if "running" not in state and ("terminated" not in state or foreign.said(terminated, "reason") in _NEVER_SEEN):
+    never_seen = "terminated" not in state or foreign.said(terminated, "reason") in _NEVER_SEEN
+    if "running" not in state and never_seen and not foreign.was_lost(ours):
         return None
     began = foreign.part(state, "running") or terminated
     return time(began.get("startedAt")) or foreign.created(body)
@@ -209,7 +208,7 @@ def _unschedulable(condition: Body) -> str:
 
 
 def _ended(terminated: Body, body: Body) -> Ended | None:
-    if not terminated or terminated.get("reason") == _UNKNOWN:
+    if not terminated or terminated.get("reason") == foreign.LOST:
         return None
     reason = foreign.said(terminated, "reason")
     message = foreign.text(terminated.get("message"))

@@ -110,6 +110,18 @@ def created(body: Body) -> datetime:
     return time(part(body, "metadata").get("creationTimestamp")) or EARLIEST
 
 
+LOST: Final = "ContainerStatusUnknown"
+"""The kubelet makes up this end, exit code and all, for a container that it does not find any more, or never made."""
+
+
+def was_lost(container: Body) -> bool:
+    """Return whether a kubelet that does not find a container any more says of it that it was running.
+
+    Of one that it never made, it tells no last state (pkg/kubelet/kubelet_pods.go, convertToAPIContainerStatuses).
+    """
+    return said(part(container, "lastState", "terminated"), "reason") == LOST
+
+
 def annotation(body: Body, name: str) -> str:
     """Return an annotation, empty where there is none."""
     return text(part(body, "metadata", "annotations").get(name))

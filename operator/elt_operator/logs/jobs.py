@@ -111,9 +111,10 @@ def pod_facts(body: Mapping[str, Any]) -> PodFacts | None:
     )
     state = foreign.part(ours, "state")
     began = foreign.part(state, "running") or foreign.part(state, "terminated")
+    lost = foreign.created(body) if foreign.was_lost(ours) else None
     return PodFacts(
         uid=whose.uid, name=whose.name, namespace=whose.namespace, job=job, node=foreign.text(spec.get("nodeName")),
-        created=foreign.created(body), started=foreign.time(began.get("startedAt")),
+        created=foreign.created(body), started=foreign.time(began.get("startedAt")) or lost,
         ended="terminated" in state,
     )  # fmt: skip
 

@@ -46,6 +46,19 @@ def test_a_pod_that_was_killed_for_its_memory() -> None:
     assert pod.ended.end_time == datetime(2026, 1, 5, 6, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(("was", "began"), [("Running", True), ("", False)])
+def test_a_container_that_the_kubelet_does_not_find_any_more_may_have_run(was: str, began: bool) -> None:
+    """Its words about one that was evicted as it began; about one that it never made it says nothing."""
+    gone = {"exitCode": 137, "finishedAt": None, "startedAt": None, "reason": "ContainerStatusUnknown"}
+    body = a_pod({"terminated": gone}, phase="Failed", reason="Evicted")
+    body["status"]["containerStatuses"][1]["lastState"] = {"terminated": gone} if was else {}
+
+    pod = pod_snapshots.pod(body)
+
+    assert pod is not None
+    assert (pod.started is not None, pod.ended) == (began, None)
+
+
 def test_a_pod_that_waits_for_its_image() -> None:
     pod = pod_snapshots.pod(a_pod({"waiting": {"reason": "ErrImagePull", "message": "not found"}}, phase="Pending"))
 
