@@ -62,3 +62,11 @@ def clean(text: str) -> str:
 def cut(text: str, limit: int) -> str:
     """Return the beginning of ``text`` that fits into ``limit`` bytes."""
     return text[:limit].encode()[:limit].decode(errors="ignore")
+
+
+def whole_characters(text: bytes, begin: int, stop: int) -> int:
+    """Return where to cut ``text``, at ``stop`` or right before, so that no character of UTF-8 is cut in two."""
+    place = stop
+    while stop < len(text) and place > max(begin, stop - 3) and text[place] & 0xC0 == 0x80:  # noqa: PLR2004 - 10xxxxxx
+        place -= 1
+    return place if place > begin else stop

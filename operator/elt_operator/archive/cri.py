@@ -18,8 +18,12 @@ LONGEST_LINE: Final = 1024 * 1024
 _TIME: Final = rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2}) "
 _TIMED: Final = re.compile(_TIME)
 _RECORD: Final = re.compile(_TIME + rb"(stdout|stderr) ([FP])[^ \n]{0,64} ?([^\n]*)\n")
+STREAMS: Final = (b"stdout", b"stderr")
+"""What no runtime writes is counted with the first."""
 _MICROSECONDS: Final = 1_000_000
 _REMEMBERED: Final = 64
+_KEPT: Final = 16 * 1024
+"""How much of an unfinished line is not handed on before it has to be: a secret may go on."""
 
 
 class Resume(NamedTuple):
@@ -28,8 +32,8 @@ class Resume(NamedTuple):
     file: str
     offset: int
     """Where no line was unfinished."""
-    skip: int
-    """How many pieces from there on are handed on already: lines that ended while another one had not."""
+    skip: tuple[int, int]
+    """How many bytes of each of ``STREAMS`` are handed on already from there on, while a line had no end."""
     reached_file: str
     """Up to where all was read; from there on if ``file`` is gone."""
     reached_offset: int
@@ -38,6 +42,8 @@ class Resume(NamedTuple):
 class Piece(NamedTuple):
     """What a process wrote: a line, or a part of one that is too long."""
 
+    stream: int
+    """Of ``STREAMS``."""
     time: int
     """When its first record was written, in microseconds since 1970."""
     text: bytes
@@ -59,19 +65,19 @@ class Unfinished:
 class Joiner:
     """Joins the records of one container to pieces, across its files."""
 
-    unfinished: dict[bytes, Unfinished] = field(default_factory=dict)
+    unfinished: dict[int, Unfinished] = field(default_factory=dict)
     """By stream."""
     _time: int = 0
     """Of the last record."""
     _seconds: dict[bytes, int] = field(default_factory=dict)
     _clean: tuple[str, int] = ("", 0)
     """File and offset at which last no line was unfinished."""
-    _since: int = 0
-    """How many pieces were yielded since then."""
+    _since: list[int] = field(default_factory=lambda: [0, 0])
+    """How many bytes of each stream were yielded since then."""
 
     def begin(self, file: str, offset: int) -> None:
         """Begin at a place where no line is unfinished."""
-        self._clean, self._since = (file, offset), 0
+        self._clean, self._since = (file, offset), [0, 0]
 
     @property
     def size(self) -> int:
@@ -83,48 +89,66 @@ class Joiner:
         position = 0
         while position < len(records):
             found = _RECORD.match(records, position)
-            piece: tuple[int, bytes] | None
             if found:
-                second, fraction, zone, stream, tag, content = found.groups()
+                second, fraction, zone, name, tag, content = found.groups()
                 position = found.end()
+                stream, ends = STREAMS.index(name), tag == b"F"
                 self._time = self._moment(second + zone) + int((fraction or b"").ljust(6, b"0")[:6])
-                piece = self._joined(stream, content, ends=tag == b"F")
             else:  # nothing that a runtime writes: it is kept as it is
-                end = records.index(b"\n", position) + 1
-                piece = self._time, records[position:end]
-                position = end
-            self._since += piece is not None
-            if not self.unfinished:
-                self._clean, self._since = (file, offset + position), 0
-            if piece is not None:
-                yield Piece(*piece, Resume(*self._clean, self._since, file, offset + position))
+                end = records.index(b"\n", position)
+                stream, ends, content = 0, True, records[position:end]
+                position = end + 1
+            pieces = self._joined(stream, content, ends=ends)
+            yield from self._placed(stream, pieces, file, offset + position)
 
-    def _joined(self, stream: bytes, content: bytes, *, ends: bool) -> tuple[int, bytes] | None:
-        """Return time and text of the piece that a record ends; ``None``: it goes on."""
+    def _placed(self, stream: int, pieces: list[tuple[int, bytes]], file: str, offset: int) -> Iterator[Piece]:
+        """Yield pieces with the place where a reader goes on behind each; ``offset`` of ``file`` follows the last."""
+        for index, (time, text) in enumerate(pieces):
+            self._since[stream] += len(text)
+            if not self.unfinished and index == len(pieces) - 1:
+                self.begin(file, offset)
+            yield Piece(stream, time, text, Resume(*self._clean, (self._since[0], self._since[1]), file, offset))
+        if not (pieces or self.unfinished):
+            self.begin(file, offset)
+
+    def _joined(self, stream: int, content: bytes, *, ends: bool) -> list[tuple[int, bytes]]:
+        """Return times and texts of the pieces that are there with a record."""
         line = self.unfinished.pop(stream, None)
-        if line is None and ends:
-            return self._time, content + b"\n"
+        if line is None and ends and len(content) < LONGEST_LINE:
+            return [(self._time, content + b"\n")]
         line = line or Unfinished(self._time)
         line.parts.append(content)
         line.size += len(content)
+        found = []
+        while line.size >= LONGEST_LINE:
+            found.append((line.time, self._cut(line)))
         if ends:
-            return line.time, b"".join([*line.parts, b"\n"])
+            return [*found, (line.time, b"".join([*line.parts, b"\n"]))]
         self.unfinished[stream] = line
-        if line.size < LONGEST_LINE:
-            return None
+        return found
+
+    def _cut(self, line: Unfinished) -> bytes:
+        """Take the beginning of a line that is too long, and return it."""
         text = b"".join(line.parts)
-        place = masking.place_to_cut(text)
+        place = masking.place_to_cut(text[:LONGEST_LINE])
         line.parts, line.size = [text[place:]], len(text) - place
-        return line.time, text[:place]
+        return text[:place]
+
+    def hand_on(self, file: str, offset: int) -> list[Piece]:
+        """Return the beginnings of the unfinished lines, and keep as little of them as can be."""
+        found: list[Piece] = []
+        for stream, line in self.unfinished.items():
+            if line.size > _KEPT:
+                found += self._placed(stream, [(line.time, self._cut(line))], file, offset)
+        return found
 
     def rest(self, file: str, offset: int) -> list[Piece]:
         """Return the unfinished lines, the oldest first, and forget them; ``offset`` of ``file`` follows."""
-        lines = sorted(self.unfinished.values(), key=lambda line: line.time)
+        lines = sorted(self.unfinished.items(), key=lambda item: item[1].time)
         self.unfinished = {}
         self.begin(file, offset)
-        return [
-            Piece(line.time, b"".join(line.parts), Resume(file, offset, 0, file, offset)) for line in lines if line.size
-        ]
+        behind = Resume(file, offset, (0, 0), file, offset)
+        return [Piece(stream, line.time, b"".join(line.parts), behind) for stream, line in lines if line.size]
 
     def _moment(self, second: bytes) -> int:
         """Return a time without its fraction in microseconds; a time that no calendar has is the one before."""

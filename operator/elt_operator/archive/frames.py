@@ -73,8 +73,8 @@ class Position(Strict):
     file: Annotated[str, Field(max_length=64)]
     """How the file begins: its first line's time. An inode number would be used again."""
     offset: Count
-    skip: Count = 0
-    """How many pieces of text from there on its frames hold already: lines that ended while another one had not."""
+    skip: tuple[Count, Count] = (0, 0)
+    """How many bytes of stdout and stderr from there on its frames hold already, while a line had no end."""
     reached_file: Annotated[str, Field(max_length=64)] = ""
     """Up to where all was read: from there on if ``file`` is gone."""
     reached_offset: Count = 0

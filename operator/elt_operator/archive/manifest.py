@@ -11,7 +11,8 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
@@ -54,6 +55,10 @@ class StoredFrame(Stored):
     line: Count
     """The number of its first line in the log, from 0."""
     lines: Count
+    unfinished: bool = False
+    """Whether its last line has no end there."""
+    crc: Count = 0
+    """CRC-32 of its bytes."""
     attempt: Count
     start: Time
     """When its first line was written."""
@@ -138,13 +143,6 @@ def folder(job: JobName, start: datetime) -> str:
     return f"{NAMESPACES}/{job.namespace}/{job.pipeline}/{moment}-{job.uid}"
 
 
-def frames_from(frames: Sequence[StoredFrame], line: int) -> Iterator[StoredFrame]:
-    """Yield the frames in which lines from number ``line`` on begin, or go on."""
-    low, high = 0, len(frames)
-    while low < high:
-        middle = (low + high) // 2
-        if frames[middle].line + frames[middle].lines < line:
-            low = middle + 1
-        else:
-            high = middle
-    yield from frames[low:]
+def frame_of(frames: Sequence[StoredFrame], line: int) -> int:
+    """Return the index of the frame in which line number ``line`` begins; how many there are, if it is in none."""
+    return bisect_left(frames, line + 1, key=lambda frame: frame.line + frame.lines + frame.unfinished)

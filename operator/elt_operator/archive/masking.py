@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import re2
 
+from elt_operator.text import whole_characters
+
 MOST_PATTERNS: Final = 20
 LONGEST_PATTERN: Final = 256
 HIDDEN: Final = b"***"
@@ -24,11 +26,13 @@ _LONGEST_SECRET: Final = 4096
 _BETWEEN: Final = 5
 """How many other lines may come between two of a private key: another thread's, or the other stream's."""
 
-_KEY: Final = (
-    rb"(?:(?:password|passwd|passphrase|passcode|secret(?:[_-]?(?:access)?[_-]?key)?|token|credentials?"
-    rb"|(?:api|auth|access|account|sas|shared|private|signing|encryption)[_-]?key|(?:\b|_)(?:pwd|sig)|_pass)"
-    rb"(?:[0-9]{1,4}|(?-i:_[A-Z0-9_]{1,40}))?)"
+_START: Final = rb"(?:(?m:^)|[^a-z0-9_]|\x1b\[[0-9;]{0,12}m|\\[nrt])"
+"""Where a word may begin: also behind a colour, or an escaped end of a line."""
+_NAMES: Final = (
+    rb"password|passwd|passphrase|passcode|secret(?:[_-]?(?:access)?[_-]?key)?|token|credentials?"
+    rb"|(?:api|auth|access|account|sas|shared|private|signing|encryption)[_-]?key"
 )
+_KEY: Final = rb"(?:(?:" + _NAMES + rb"|(?:" + _START + rb"|_)(?:pwd|sig)|_pass)(?:[0-9]{1,4}|(?-i:_[A-Z0-9_]{1,40}))?)"
 """How the name of a secret ends; variables of the environment say more: ``DB_PASSWORD_2``."""
 _QUOTED: Final = (
     rb"(?:(?:[a-z]{0,12}[(\[{]|[a-z$]{0,2})"  # SecretStr('…'), b'…',
@@ -53,22 +57,23 @@ _SEPARATOR: Final = (
 )
 _NO_NUMBER: Final = rb"(?:" + _QUOTED + rb"|([0-9]*[^\s\"'\\,;&(){}\[\]<>0-9][^\s\"'\\,;&)}\]<>]*))"
 """The same, but no number: dbt counts with ``PASS=3``."""
+_OPTION: Final = rb"--?(?:[a-z0-9]+[._-])*(?:" + _NAMES + rb"|pass|pwd)"
 _PATTERNS: Final[Sequence[bytes]] = (
-    rb"[a-z][a-z0-9+.-]*://[^\s:/?#@\"]*:((?:[^\s\"'<>]|[\"'][^\s\"'<>,;:)}\]])+)@",
+    rb"[a-z][a-z0-9+.-]*:(?:\\?/){2}[^\s:/?#@\"]*:((?:[^\s\"'<>]|[\"'][^\s\"'<>,;:)}\]])+)@",
     rb"[a-z][a-z0-9+.-]*://[^\s:/?#\"']*@[^\s:/?#\"']*:([^\s\"'<>/?#]+)@",  # a user's name with an @
-    rb"\b(?:bearer|basic)[ \t]+([a-z0-9._~+/=-]{8,})",
-    rb"\bauthorization" + _SEPARATOR + rb"(?:[a-z]{1,20}[ \t]+)?" + _VALUE,
-    rb"\b(eyJ[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)*)",
-    rb"\b((?:AKIA|ASIA)[0-9A-Z]{16})\b",
-    rb"\b(AIza[0-9a-z_-]{35}|ya29\.[0-9a-z_-]{20,})",
-    rb"\b((?:gh[opusr]|github_pat|glpat|xox[abeoprs]|xapp|[rsp]k_live|[rsp]k_test|npm|pypi)[_-][0-9a-z_-]{16,})",
-    rb"\b(dapi[0-9a-f]{32}|sk-[0-9a-z_-]{20,})",
+    _START + rb"(?:bearer|basic)[ \t]+" + _INK + rb"([a-z0-9._~+/=-]{8,})",
+    rb"authorization" + _SEPARATOR + rb"(?:" + _QUOTED + rb"|(?:[a-z0-9-]{1,20}[ \t]+)?((?:[^\n\"'\\]|\"[^\"\n]*\")+))",
+    _START + rb"(eyJ[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)*)",
+    _START + rb"((?:AKIA|ASIA)[0-9A-Z]{16})\b",
+    _START + rb"(AIza[0-9a-z_-]{35}|ya29\.[0-9a-z_-]{20,})",
+    _START + rb"((?:gh[opusr]|github_pat|glpat|xox[abeoprs]|xapp|[rsp]k_live|[rsp]k_test|npm|pypi)[_-][0-9a-z_-]{16,})",
+    _START + rb"(dapi[0-9a-f]{32}|sk-[0-9a-z_-]{20,})",
     (
-        rb"--?(?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|secret|token|pwd|(?:api|access|account)[_-]?key)"
-        rb"[ \t]+(?:" + _QUOTED + rb"|([^\s-][^\s]*))"
+        _OPTION + rb"(?:[ \t]+(?:" + _QUOTED + rb"|([^\s-][^\s]*))"
+        rb"|\\*[\"'],?[ \t]{0,8}\\*[\"']([^\"'\n]+))"  # in a list
     ),
     _KEY + _SEPARATOR + _VALUE,
-    rb"\bpass" + _SEPARATOR + _NO_NUMBER,
+    _START + rb"pass" + _SEPARATOR + _NO_NUMBER,
     rb"<[a-z0-9_.:-]*" + _KEY + rb">([^<>\n]+)<",
 )
 """What is hidden is the group that is found."""
@@ -106,7 +111,7 @@ def _of_keys() -> tuple[Any, Any, Any]:
 
 @cache
 def _of_names() -> tuple[Any, Any]:
-    return _compiled(rb"(?:" + _KEY + rb"|\bpass)$"), _compiled(rb"^--?(?:[a-z0-9]+[_-])*(?:" + _KEY + rb"|pass)$")
+    return _compiled(rb"(?:" + _KEY + rb"|\bpass)$"), _compiled(rb"^" + _OPTION + rb"$")
 
 
 def users_pattern(pattern: str) -> Any:
@@ -185,7 +190,8 @@ def place_to_cut(text: bytes) -> int:
     around = text[begin:]
     _, own = _own()
     found = [(begin + one.start(), begin + one.end()) for pattern in own for one in pattern.finditer(around)]
-    return min((start for start, end in found if 0 < start < place < end), default=place)
+    place = min((start for start, end in found if 0 < start < place < end), default=place)
+    return whole_characters(text, 0, place)
 
 
 def masked_object(value: Any, patterns: Sequence[Any]) -> Any:
@@ -209,7 +215,13 @@ def masked_object(value: Any, patterns: Sequence[Any]) -> Any:
 
 def _masked_as(name: Any, value: Any, secrets: Any, patterns: Sequence[Any]) -> Any:
     """Return a value that has a name; ``secrets`` is found in those of secrets."""
-    if isinstance(value, str) and value and isinstance(name, str) and secrets.search(name.encode(errors="replace")):
+    says_something = value not in {"", None} if isinstance(value, (str, int, float)) else False
+    if (
+        says_something
+        and not isinstance(value, bool)
+        and isinstance(name, str)
+        and secrets.search(name.encode(errors="replace"))
+    ):
         return HIDDEN.decode()
     return masked_object(value, patterns)
 

@@ -1,17 +1,23 @@
 """Who somebody is, and what they may do: the API server is asked, never anybody else."""
 
+import asyncio
+import base64
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from elt_operator.kube import foreign
 from elt_operator.kube.client import Client
 from elt_operator.kube.errors import ApiError
+from elt_operator.kube.troubles import OUTAGES
 
 _IDENTITIES: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _RIGHTS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_SELF: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _YES_SECONDS: Final = 30.0
 _NO_SECONDS: Final = 10.0
 _MOST_REMEMBERED: Final = 10_000
@@ -25,6 +31,14 @@ class BadToken(Exception):
     """The token is nobody's."""
 
 
+class Person(NamedTuple):
+    """Who somebody is, as the API server knows them."""
+
+    name: str
+    uid: str
+    """Empty: they have none."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """Whose token it is."""
@@ -34,24 +48,40 @@ class Identity:
     """The node of the pod that it is bound to; empty: it is bound to none."""
 
 
+class _Answer(NamedTuple):
+    """What the API server has answered."""
+
+    at: float
+    until: float
+    """As long as this it is believed without asking."""
+    found: Any
+
+
 @dataclass
 class Reviews:
     """Asks the API server, and remembers its answers for seconds."""
 
     client: Client
-    _known: dict[Any, tuple[float, Any]] = field(default_factory=dict)
-    """By what was asked, until when an answer is good; tokens are in it as their hashes."""
+    outage_seconds: float = 0.0
+    """How old a yes may be that is still believed while the API server does not answer."""
+    now: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.time  # noqa: TID251 - a token says itself when it expires
+    """Seconds since 1970, by which a token expires."""
+    _known: dict[Any, _Answer] = field(default_factory=dict)
+    """By what was asked; tokens are in it as their hashes."""
+    _asking: dict[Any, asyncio.Future[Any]] = field(default_factory=dict)
+    """What is being asked: whoever asks the same waits for the same answer."""
 
     async def identity(self, token: str, audience: str) -> Identity:
         """Return whose ``token`` for ``audience`` it is; raises ``BadToken``, and ``ApiError`` where nobody knows."""
-        asked = ("identity", _hash(token), audience)
-        found: Identity | None = self._remembered(asked)
-        if found is None:
+
+        async def ask() -> Identity:
             body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
                     "spec": {"token": token, "audiences": [audience]}}  # fmt: skip
             status = foreign.part(await self.client.request("POST", _IDENTITIES, body), "status")
-            found = _identity(status, audience)
-            self._remember(asked, found, _YES_SECONDS if found.user else _NO_SECONDS)
+            return _identity(status, audience)
+
+        found: Identity = await self._answer(token, ("identity", audience), ask)
         if not found.user:
             raise BadToken
         return found
@@ -59,32 +89,88 @@ class Reviews:
     async def may(self, token: str, attributes: Mapping[str, str]) -> bool:
         """Return whether the bearer of ``token`` may do something (ResourceAttributes).
 
-        Raises ``BadToken``, and ``ApiError`` where nobody knows.
+        Raises ``BadToken``, and what keeps the API server from being asked.
         """
-        asked = ("may", _hash(token), *sorted(attributes.items()))
-        found = self._remembered(asked)
-        if found is None:
+
+        async def ask() -> bool:
             body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
                     "spec": {"resourceAttributes": dict(attributes)}}  # fmt: skip
-            try:
-                answer = await self.client.request("POST", _RIGHTS, body, token=token)
-            except ApiError as error:
-                if error.code == _UNAUTHORIZED:
-                    raise BadToken from error
-                raise
-            allowed = foreign.part(answer, "status").get("allowed") is True
-            self._remember(asked, allowed, _YES_SECONDS if allowed else _NO_SECONDS)
-            return allowed
-        return bool(found)
+            answer = await self._as_bearer(token, _RIGHTS, body)
+            return foreign.part(answer, "status").get("allowed") is True
 
-    def _remembered(self, asked: Any) -> Any:
-        until, answer = self._known.get(asked, (0.0, None))
-        return answer if time.monotonic() < until else None
+        allowed: bool = await self._answer(token, ("may", *sorted(attributes.items())), ask)
+        return allowed
 
-    def _remember(self, asked: Any, answer: Any, seconds: float) -> None:
+    async def who_is(self, token: str) -> Person:
+        """Return who the bearer of ``token`` is; raises as ``may`` does."""
+
+        async def ask() -> Person:
+            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+            user = foreign.part(await self._as_bearer(token, _SELF, body), "status", "userInfo")
+            return Person(foreign.text(user.get("username")), foreign.text(user.get("uid")))
+
+        person: Person = await self._answer(token, ("who",), ask)
+        return person
+
+    async def _as_bearer(self, token: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return await self.client.request("POST", path, body, token=token)
+        except ApiError as error:
+            if error.code == _UNAUTHORIZED:
+                raise BadToken from error
+            raise
+
+    async def _answer(self, token: str, question: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what was answered lately, or is answered now."""
+        key = (_hash(token), *question)
+        known = self._known.get(key)
+        if known and self.now() < known.until:
+            return known.found
+        try:
+            found = await self._asked(key, ask)
+        except BadToken:
+            self._known.pop(key, None)
+            raise
+        except OUTAGES:
+            if known and known.found and self.now() - known.at < self.outage_seconds and not self._has_expired(token):
+                return known.found
+            raise
+        self._remember(key, found, self._lasts(token, found))
+        return found
+
+    async def _asked(self, key: Any, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Ask, once for all who ask the same at the same time."""
+        if key not in self._asking:
+            task = asyncio.ensure_future(ask())
+            self._asking[key] = task
+            task.add_done_callback(lambda done: (self._asking.pop(key, None), done.cancelled() or done.exception()))
+        return await asyncio.shield(self._asking[key])
+
+    def _lasts(self, token: str, found: Any) -> float:
+        good = bool(found.user) if isinstance(found, Identity) else bool(found)
+        expires = _expiry(token)
+        left = _YES_SECONDS if expires is None else max(0.0, expires - self.clock())
+        return min(left, _YES_SECONDS) if good else _NO_SECONDS
+
+    def _has_expired(self, token: str) -> bool:
+        expires = _expiry(token)
+        return expires is not None and expires <= self.clock()
+
+    def _remember(self, key: Any, found: Any, seconds: float) -> None:
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
-        self._known[asked] = (time.monotonic() + seconds, answer)
+        self._known[key] = _Answer(self.now(), self.now() + seconds, found)
+
+
+def _expiry(token: str) -> float | None:
+    """Return when a JSON Web Token expires, in seconds since 1970, as it says itself; ``None``: it does not say."""
+    try:
+        payload = token.split(".")[1]
+        claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return None
+    expires = claims.get("exp") if isinstance(claims, dict) else None
+    return float(expires) if isinstance(expires, (int, float)) else None
 
 
 def _hash(token: str) -> str:

@@ -27,6 +27,8 @@ _NAME: Final = re.compile(r"([0-9]{1,6})\.log(\.[0-9]{8}-[0-9]{6})?(\.gz)?")
 _FIRST_BYTES: Final = 40
 _Listed = tuple[os.DirEntry[str], re.Match[str]]
 _DAMAGES: Final = (EOFError, zlib.error, gzip.BadGzipFile)
+_MOST_BLOCKS: Final = 32
+"""Of a record that is longer than so many blocks, and no runtime's, nothing is read."""
 _MOST_LISTINGS: Final = 5
 _MOST_REMOVED_HELD: Final = 8
 """How many files are held that the kubelet has removed, before they are read."""
@@ -49,6 +51,11 @@ class Key(NamedTuple):
         return cls(int(restarts), int(nanoseconds))
 
 
+Skip = tuple[int, int]
+"""How many bytes of stdout and of stderr."""
+NOTHING: Final[Skip] = (0, 0)
+
+
 class Records(NamedTuple):
     """A part of a file: whole records."""
 
@@ -58,8 +65,8 @@ class Records(NamedTuple):
     data: bytes
     gap: GapReason | None
     """Why something before it is missing; ``None``: nothing is."""
-    skip: int
-    """How many of its first pieces are known."""
+    skip: Skip
+    """How much of its beginning is known."""
 
 
 class Begin(NamedTuple):
@@ -67,8 +74,8 @@ class Begin(NamedTuple):
 
     key: Key
     offset: int
-    skip: int
-    """How many pieces from there on are known."""
+    skip: Skip
+    """How much from there on is known."""
     reached: tuple[Key, int]
     """Up to where all was read; there if the file is gone."""
 
@@ -82,18 +89,22 @@ class _File:
     """``None`` while it has no line."""
     offset: int = 0
     """Up to where its records were read."""
-    rest: bytes = b""
+    _rest: list[bytes] = field(default_factory=list)
     """The beginning of a record that is not all there."""
+    _passes: bool = False
+    """Whether the record is passed over."""
     gap: GapReason | None = None
     """Why something is missing before what is read next."""
-    skip: int = 0
-    """How many of the pieces that are read next are known."""
+    skip: Skip = NOTHING
+    """How much of what is read next is known."""
     fresh: bool = True
     """Whether it was never taken up."""
     listed: bool = True
     """Whether it is in the folder."""
     damaged: bool = False
     """Whether it cannot be read to its end."""
+    current: bool = False
+    """Whether it has the name of the one that is written."""
 
     def learn_key(self) -> None:
         """Read its first line's time; of a compressed one, which does not grow, at the first look only."""
@@ -106,20 +117,34 @@ class _File:
     def records(self) -> bytes:
         """Return the next records, whole ones; empty: there are none yet."""
         while block := self._read(BLOCK_BYTES):
-            records, newline, self.rest = (self.rest + block).rpartition(b"\n")
-            if newline:
-                return records + newline
-        if not self.compressed and self.size < self.offset + len(self.rest):  # somebody has emptied it
+            if self._passes and not (block := self._without_the_rest(block)):
+                continue
+            end = block.rfind(b"\n") + 1
+            if end:
+                records, self._rest = b"".join((*self._rest, block[:end])), [block[end:]] if block[end:] else []
+                return records
+            self._rest.append(block)
+            if len(self._rest) > _MOST_BLOCKS:
+                self.offset += sum(map(len, self._rest))
+                self._rest, self._passes, self.gap = [], True, "Broken"
+        if not self.compressed and self.size < self.offset + sum(map(len, self._rest)):  # somebody has emptied it
             self.source.seek(0)
-            self.offset, self.rest, self.gap, self.skip = 0, b"", "Broken", 0
+            self.offset, self._rest, self.gap, self.skip = 0, [], "Broken", NOTHING
         return b""
 
-    def skip_to(self, offset: int, skip: int = 0) -> None:
+    def _without_the_rest(self, block: bytes) -> bytes:
+        """Return what follows a record that is longer than memory allows, and is passed over."""
+        end = block.find(b"\n") + 1
+        self.offset += end or len(block)
+        self._passes = not end
+        return block[end:] if end else b""
+
+    def skip_to(self, offset: int, skip: Skip) -> None:
         """Go on at ``offset``, where a record ends; at the beginning where that is not so: it was written anew."""
         self.offset, self.skip = offset, skip
         if offset and self._byte_before(offset) != b"\n":
             self.source.seek(0)
-            self.offset, self.gap, self.skip = 0, "Broken", 0
+            self.offset, self.gap, self.skip = 0, "Broken", NOTHING
 
     def _byte_before(self, offset: int) -> bytes:
         try:
@@ -142,9 +167,19 @@ class _File:
         return 0 if self.source.closed else os.fstat(self.source.fileno()).st_size
 
     @property
+    def was_renamed(self) -> bool:
+        """Whether it has another name than when it was written; also told of one that was removed since."""
+        try:
+            name = Path(f"/proc/self/fd/{self.source.fileno()}").readlink().name.removesuffix(" (deleted)")
+        except (OSError, ValueError):  # it is closed; or not on Linux
+            return False
+        found = _NAME.fullmatch(name)
+        return bool(found and found[2])
+
+    @property
     def is_torn(self) -> bool:
         """Whether it ends within a record, or cannot be read to its end."""
-        return bool(self.rest) or self.damaged
+        return bool(self._rest) or self._passes or self.damaged or self.gap == "Broken"
 
 
 @dataclass
@@ -160,6 +195,8 @@ class ContainerFiles:
     """Whether the folder was removed: its process has ended, and what it wrote is in the files that are open."""
     unreadable: str = ""
     """Why a file could not be opened at the last look; empty: none was refused."""
+    lost_the_last: bool = False
+    """Whether the folder was removed with a file that nobody has seen: there was a rotation before."""
     began_rotated: bool = False
     """Whether older files may have been removed before the first look."""
     _known: dict[str | int, _File] = field(default_factory=dict)
@@ -169,12 +206,14 @@ class ContainerFiles:
     _unread: list[_File] = field(default_factory=list)
     """The first is being read."""
     _seen: set[Key] = field(default_factory=set)
-    """Which files were taken up."""
+    """Which files were taken up, or were known before."""
     _looked: bool = False
     _listed: set[Key] = field(default_factory=set)
     """Which files were ever in the folder."""
     _newest: Key | None = None
     """The newest of them."""
+    _current: _File | None = None
+    """The one that was being written at the last look."""
     _changes: Changes = field(default_factory=Changes)
     _newer_since: float | None = None
     """Since when there is a newer file than the one that is being read."""
@@ -198,7 +237,7 @@ class ContainerFiles:
             if all(as_listed):
                 break
         for file in before.values():  # it may have got its first line since the last look
-            file.listed = False
+            file.listed = file.current = False
             file.learn_key()
         self._notice_a_jump()
         self._held += before.values()
@@ -216,6 +255,7 @@ class ContainerFiles:
                 return [(entry, name) for entry in entries if (name := _NAME.fullmatch(entry.name))]
         except (FileNotFoundError, NotADirectoryError):
             self.gone = True
+            self.lost_the_last = self._current is not None and self._current.was_renamed
             return []
 
     def _notice_a_jump(self) -> None:
@@ -226,9 +266,10 @@ class ContainerFiles:
         listed = {file.key for file in self._known.values()}
         new = [(file.key, file) for file in self._known.values() if file.key and file.key not in self._listed]
         if self._newest and self._newest not in listed and new:
-            min(new, key=lambda found: found[0])[1].gap = "Rotated"
+            min(new, key=lambda found: _order(*found))[1].gap = "Rotated"
         self._listed |= {key for key, _ in new}
-        self._newest = max((key for key, _ in new), default=self._newest)
+        if new:
+            self._newest, _ = max(new, key=lambda found: _order(*found))
 
     def _look_at(self, entry: os.DirEntry[str], name: re.Match[str], before: dict[str | int, _File]) -> bool:
         """Take notice of a file; return whether it is still what was listed: there may be a rotation meanwhile."""
@@ -245,6 +286,8 @@ class ContainerFiles:
             return bool(self.unreadable)
         self._known[place] = file
         file.learn_key()
+        file.current = not (name[2] or compressed)
+        self._current = file if file.current else self._current
         return compressed or place == entry.inode()
 
     def _opened(self, path: str, restarts: int, *, compressed: bool) -> _File | None:
@@ -279,15 +322,19 @@ class ContainerFiles:
         """Queue the files that are new, each once: for a while one is there both as it was and compressed."""
         follows = bool(self._seen) or self._find_the_beginning()
         files = [(file.key, file) for file in (*self._held, *self._known.values()) if file.key and file.fresh]
-        for key, file in sorted(files, key=lambda found: (found[0], found[1].compressed)):
+        first = not self._seen
+        for key, file in sorted(files, key=lambda found: _order(*found)):
             file.fresh = False
-            if not self._is_new(key, file):
+            is_new = self._is_new(key, file, first=first)
+            self._seen.add(key)
+            if not is_new:
                 continue
-            if self.resume and key == self.resume.key and not self._seen:
+            if first and file.current and self._is_before_another(key):
+                file.gap = "Broken"
+            if self.resume and key == self.resume.key and first:
                 file.skip_to(self.resume.offset, self.resume.skip)
             file.gap, follows = file.gap or (None if follows else "Rotated"), True
             self._unread.append(file)
-            self._seen.add(key)
         self._close_all_but_unread()
         self._let_go(self._unread)
 
@@ -297,14 +344,20 @@ class ContainerFiles:
         if self.resume is None or self.resume.key in keys:
             return True
         if keys:
-            self.resume = Begin(*self.resume.reached, 0, self.resume.reached)
+            self.resume = Begin(*self.resume.reached, NOTHING, self.resume.reached)
         return False
 
-    def _is_new(self, key: Key, file: _File) -> bool:
+    def _is_new(self, key: Key, file: _File, *, first: bool) -> bool:
         """Return whether nothing of a file was taken up. A clock may go back, so only the first look goes by times."""
-        if not self._seen:
-            return self.resume is None or key >= self.resume.key
-        return not file.compressed or key not in self._seen
+        if not first:
+            return not file.compressed or key not in self._seen
+        written_last = file.current and self.resume is not None and key.restarts >= self.resume.key.restarts
+        return (self.resume is None or key >= self.resume.key or written_last) and key not in self._seen
+
+    def _is_before_another(self, key: Key) -> bool:
+        """Return whether the clock was set back: then nobody knows in which order the files before were written."""
+        others = self._keys() | ({self.resume.key} if self.resume else set())
+        return any(other.restarts == key.restarts and other > key for other in others)
 
     def _close_all_but_unread(self) -> None:
         unread = set(self._unread)
@@ -326,10 +379,11 @@ class ContainerFiles:
         """Return the next records; ``None``: there are none for now."""
         while self._unread:
             file = self._unread[0]
-            begin, data = file.offset, file.records()
+            data = file.records()
+            begin = file.offset
             if data and file.key:
                 file.offset += len(data)
-                gap, skip, file.gap, file.skip = file.gap, file.skip, None, 0
+                gap, skip, file.gap, file.skip = file.gap, file.skip, None, NOTHING
                 self._newer_since = None
                 return Records(file.key, begin, data, gap, skip)
             if len(self._unread) == 1:
@@ -366,6 +420,11 @@ class ContainerFiles:
         """Let go of all files."""
         for file in (*self._known.values(), *self._held, *self._unread):
             file.source.close()
+
+
+def _order(key: Key, file: _File) -> tuple[int, bool, Key, bool]:
+    """Return by what files are put in order: the one that is written is the last, whatever a clock says."""
+    return key.restarts, file.current, key, file.compressed
 
 
 def _opened(path: str, restarts: int, *, compressed: bool) -> _File:

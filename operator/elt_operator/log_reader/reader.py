@@ -23,6 +23,9 @@ SYNC_SECONDS: Final = 1.0
 IDLE_SYNC_SECONDS: Final = 10.0
 _FORGET_SECONDS: Final = 600.0
 """How long a pod that the keeper does not know is borne in mind; a foreign pod can have a container of our name."""
+_ASK_AGAIN_SECONDS: Final = 300.0
+_MOST_REFUSALS: Final = 5
+"""How often in a row a log is read anew because the keeper does not take a frame of it."""
 _LONGEST_PAUSE: Final = 30.0
 _PUSH_SECONDS: Final = 0.5
 _SIDE_BY_SIDE: Final = 8
@@ -41,6 +44,8 @@ class Log:
     files: ContainerFiles
     tail: Tail | None = None
     """``None``: nobody knows yet where to go on."""
+    refusals: int = 0
+    """How often in a row the keeper has not taken a frame of it."""
     unknown_since: float | None = None
     """Since when the keeper has answered that it does not know the pod."""
     _told: str = ""
@@ -83,14 +88,15 @@ class Reader:
     """A clock's seconds that never go back."""
     logs: dict[str, Log] = field(default_factory=dict)
     """By the pod's UID."""
-    finished: set[str] = field(default_factory=set)
-    """Pods of which the keeper wants nothing more; kept as long as their folders are there."""
+    finished: dict[str, float] = field(default_factory=dict)
+    """Until when the keeper is not asked again of a pod of which it wants nothing; as long as its folder is there."""
     bytes_read: int = 0
     frames_taken: int = 0
     away_since: float | None = None
     """Since when the keeper does not answer."""
     _tell_again_at: float = 0.0
     _looked: bool = False
+    _looked_at: float = float("-inf")
     _waits: dict[str, Waits] = field(default_factory=dict)
     """By the pod's UID."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,23 +116,36 @@ class Reader:
         self._cut_early()
         more = False
         for uid, log in list(self.logs.items()):
+            if self.now() - self._looked_at >= LOOK_SECONDS:  # while others are read, files may come and go
+                self._look()
             more |= self._read(uid, log)
             await asyncio.sleep(0)  # a block takes some 50 ms
         return more
 
+    def _look(self) -> None:
+        """Take up the new files of all logs."""
+        self._looked_at = self.now()
+        for log in self.logs.values():
+            if not (log.tail and log.tail.closed):
+                log.look(self._looked_at)
+
     def _cut_early(self) -> None:
-        """Cut what waits for its frame to be full, if that is too much of all logs together."""
-        tails = [log.tail for log in self.logs.values() if log.tail]
-        if sum(tail.waiting for tail in tails) >= _MOST_WAITING:
+        """Cut what waits for its frame to be full, or for the end of its line, if that is too much of all logs."""
+        tails = [(uid, log, log.tail) for uid, log in self.logs.items() if log.tail and not log.tail.closed]
+        if sum(tail.cutter.size for _, _, tail in tails) >= _MOST_WAITING:
             self.cut_all()
+        if sum(tail.unfinished for _, _, tail in tails) >= _MOST_WAITING:
+            largest = sorted(tails, key=lambda one: -one[2].unfinished)
+            for uid, log, tail in largest[: 1 + len(largest) // 4]:
+                self._put(uid, log, tail.hand_on)
 
     def _find(self) -> None:
         now = self.now()
         self.folders.look(now)
-        self.finished &= set(self.folders.found)
+        self.finished = {uid: until for uid, until in self.finished.items() if uid in self.folders.found}
         for uid, pod in self.folders.found.items():
-            if uid not in self.logs and uid not in self.finished:
-                self._take_up(uid, pod, now, new=self._looked)
+            if uid not in self.logs and self.finished.get(uid, now) <= now:
+                self._take_up(uid, pod, now, new=self._looked and uid not in self.finished)
         if not self._looked:
             for uid, pod in self.spool.pods().items():
                 if uid not in self.logs:  # its folder is gone
@@ -220,7 +239,7 @@ class Reader:
         if known is None:
             log.unknown_since = now if log.unknown_since is None else log.unknown_since
             if now - log.unknown_since >= _FORGET_SECONDS:
-                self._finish(uid, log)
+                self._finish(uid, log, until=now + _ASK_AGAIN_SECONDS)
             return
         log.unknown_since = None
         if known.closed:
@@ -234,16 +253,21 @@ class Reader:
         if log.tail:
             log.tail.ended, log.tail.followed = known.ended, known.followed
 
-    def _finish(self, uid: str, log: Log) -> None:
-        """Let go of a log: the keeper wants nothing more of it."""
+    def _finish(self, uid: str, log: Log, *, until: float = float("inf")) -> None:
+        """Let go of a log, of which the keeper wants nothing ``until`` then."""
         log.files.close()
         self.spool.drop(uid)
         self._waits.pop(uid, None)
         del self.logs[uid]
-        self.finished.add(uid)
+        self.finished[uid] = until
 
-    def _begin_anew(self, uid: str, log: Log) -> None:
-        """Forget what waits of a log: the keeper says where to go on."""
+    def _refused(self, uid: str, log: Log) -> None:
+        """Forget what waits of a log: the keeper says where to go on; unless it refuses again and again."""
+        log.refusals += 1
+        if log.refusals > _MOST_REFUSALS:
+            logger.error("the log of pod %s/%s is given up: the keeper refuses it", log.pod.namespace, log.pod.name)
+            self._finish(uid, log)
+            return
         self.spool.drop(uid)
         self._ask_anew(uid, log)
         self._wake.set()
@@ -308,12 +332,13 @@ class Reader:
             except Unwanted as error:
                 logger.warning("pod %s/%s: reading its log anew: %s", log.pod.namespace, log.pod.name, error)
                 if self.logs.get(uid) is log:
-                    self._begin_anew(uid, log)
+                    self._refused(uid, log)
                 return True
             if self.logs.get(uid) is not log:  # it was let go meanwhile
                 return True
             self.spool.taken(uid)
             self.frames_taken += 1
+            log.refusals = 0
             if known.closed:
                 self._finish(uid, log)
             elif log.tail:

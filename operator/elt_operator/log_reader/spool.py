@@ -55,7 +55,8 @@ class Spool:
             try:
                 waiting = Waiting(PodName.model_validate_json((folder / _WHOSE).read_bytes()))
             except (OSError, ValueError) as error:
-                logger.warning("the spool has a folder %s that cannot be read: %s", folder.name, error)
+                logger.warning("the spool has a folder %s that cannot be read; it is removed: %s", folder.name, error)
+                _remove(folder)
                 continue
             self._pods[folder.name] = waiting
             paths = sorted(folder.glob("*.zst"))
@@ -130,6 +131,11 @@ class Spool:
             self.size -= waiting.size
         folder = self.root / uid
         if folder.is_dir():
-            for path in folder.iterdir():
-                path.unlink(missing_ok=True)
-            folder.rmdir()
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a pod so that whatever is left of it at any moment is known for what it is."""
+    for path in sorted(folder.iterdir(), reverse=True):  # the last frames first, and whose they are before all
+        path.unlink(missing_ok=True)
+    folder.rmdir()

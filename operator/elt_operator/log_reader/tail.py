@@ -9,7 +9,7 @@ from elt_operator.archive.cutting import Cutter
 from elt_operator.archive.exchange import Known
 from elt_operator.archive.frames import Frame, Position
 from elt_operator.archive.masking import Masker
-from elt_operator.log_reader.files import Begin, ContainerFiles, Key, Records
+from elt_operator.log_reader.files import NOTHING, Begin, ContainerFiles, Key, Records
 
 FOLLOWED_SECONDS: Final = 0.5
 """How long a line waits for its frame while somebody follows the log."""
@@ -38,8 +38,10 @@ class Tail:
     bytes_read: int = 0
     held_back: bool = False
     """Whether reading had to wait: then that is why something is missing, if it is."""
-    _skip: int = 0
-    """How many of the next pieces are known."""
+    _skip: list[int] = field(default_factory=lambda: [*NOTHING])
+    """How many of the next bytes of each stream are known."""
+    _at: tuple[str, int] = ("", 0)
+    """File and offset up to which was read."""
     _restarts: int = 0
     """How often the container had been restarted when it wrote what was read last."""
     _begun: bool = False
@@ -86,29 +88,36 @@ class Tail:
             self._joiner.begin(file, records.offset)
         if records.gap or records.key.restarts != self._restarts:
             yield from self._take_unfinished(file, records.offset)
-        if self.files.began_rotated and self.cutter.number == 0 and not self._begun:
-            self.cutter.miss("LateStart")
+        self._tell_of_a_late_start()
         if records.gap:
             self.cutter.miss("SpoolFull" if self.held_back else records.gap)
-        self._restarts, self._skip = records.key.restarts, self._skip + records.skip
+        self._restarts = records.key.restarts
+        self._skip = [known + more for known, more in zip(self._skip, records.skip, strict=True)]
         self._begun, self.held_back = True, False
+        self._at = (file, records.offset + len(records.data))
         for piece in self._joiner.feed(records.data, file, records.offset):
             yield from self._take_piece(piece)
 
     def _take_piece(self, piece: Piece) -> Iterator[Frame]:
-        if self._skip:
-            self._skip -= 1
-        else:
-            yield from self.cutter.take(piece)
+        known = min(self._skip[piece.stream], len(piece.text))
+        self._skip[piece.stream] -= known
+        if known < len(piece.text):
+            yield from self.cutter.take(piece._replace(text=piece.text[known:]) if known else piece)
 
     def _take_unfinished(self, file: str, offset: int) -> Iterator[Frame]:
         for piece in self._joiner.rest(file, offset):
             yield from self._take_piece(piece)
 
     @property
-    def waiting(self) -> int:
-        """How many bytes of text are in memory."""
-        return self.cutter.size + self._joiner.size
+    def unfinished(self) -> int:
+        """How many bytes of lines are in memory that have no end yet."""
+        return self._joiner.size
+
+    def hand_on(self) -> Iterator[Frame]:
+        """Make frames of what is there of unfinished lines."""
+        for piece in self._joiner.hand_on(*self._at):
+            yield from self._take_piece(piece)
+        yield from self.cutter.cut()
 
     def close(self) -> None:
         """Let go of the files."""
@@ -116,11 +125,18 @@ class Tail:
         self.files.close()
 
     def _close(self) -> Iterator[Frame]:
-        yield from self._take_unfinished("", 0)
+        yield from self._take_unfinished(*self._at)
+        self._tell_of_a_late_start()
         if self.files.torn or self.files.unreadable:
             self.cutter.miss("Broken")
+        elif self.files.lost_the_last:
+            self.cutter.miss("Rotated")
         yield from self.cutter.cut(closed=True)
         self.close()
+
+    def _tell_of_a_late_start(self) -> None:
+        if self.files.began_rotated and self.cutter.number == 0 and not self._begun:
+            self.cutter.miss("LateStart")
 
     def _patience(self, now: float) -> float:
         if self.followed:

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
 from aiohttp import hdrs, web
@@ -24,7 +25,7 @@ from elt_operator.logs.jobs import PodFacts
 from elt_operator.logs.metrics import Metrics
 from elt_operator.logs.open_logs import OpenAttempt, OpenLogs
 from elt_operator.logs.readers import NotTheirs, Readers, Unknown
-from elt_operator.logs.reading import Line, View
+from elt_operator.logs.reading import Line, Place, View
 from elt_operator.logs.refusals import BadParameter, NotFound, Renumbered, TooMany
 from elt_operator.logs.store import Missing, StoreError
 from elt_operator.logs.views import Views
@@ -32,12 +33,16 @@ from elt_operator.resources import names
 
 logger = logging.getLogger(__name__)
 
-_BATCH_BYTES: Final = 256 * 1024
+_BATCH_BYTES: Final = 64 * 1024
+"""How much of a log is sent at a time. As JSON it may have six times as much."""
 _ASK_AGAIN_SECONDS: Final = 15.0
 _TAKE_SECONDS: Final = 60.0
 """How long somebody may take for a batch."""
-_MOST_AT_WORK: Final = 200
-"""Of each answer a frame may be in memory."""
+_MOST_BODIES: Final = 16
+_MOST_BODIES_OF_A_NODE: Final = 8
+"""How many frames are taken at a time; a reader sends no more than eight."""
+_MOST_ANSWERS: Final = 300
+"""How many people may be reading: of each answer up to a megabyte is in memory."""
 _DIGITS: Final = 15
 _UID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What is asked of the store: whatever else somebody has put into a path is no log."""
@@ -59,10 +64,15 @@ class Door:
     """The name of the readers' service account, as the API server says it."""
     metrics: Metrics
     now: Callable[[], datetime]
+    is_current: Callable[[], bool] = lambda: True
+    """Whether a pod that is not known does not exist."""
     is_open: bool = False
     """Whether what is unknown does not exist: all was listed."""
-    _at_work: int = 0
-    """How many answers are being sent; who follows and waits does not count."""
+    _bodies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_BODIES))
+    _bodies_of: Counter[str] = field(default_factory=Counter)
+    """How many frames each node's reader is sending."""
+    _answers: int = 0
+    """How many answers are being sent."""
 
     def app(self) -> web.Application:
         """Return what serves the door."""
@@ -107,8 +117,11 @@ class Door:
         for uid in asked.pods:
             try:
                 known[uid] = await self._known(self.readers.pod(node, uid))
-            except (Unknown, NotTheirs):
+            except NotTheirs:
                 known[uid] = None
+            except Unknown:
+                if self.is_current():  # else it may be known in a moment
+                    known[uid] = None
             except StoreError as error:  # one log must not hold up the others
                 self.metrics.refused.labels("store").inc()
                 logger.warning("the log of pod %s: %s", uid, error)
@@ -133,8 +146,24 @@ class Door:
     async def take(self, request: web.Request) -> web.Response:
         """Take a frame."""
         node = await self._node(request)
-        data = await request.read()
         pod = self.readers.pod(node, request.query.get("pod", ""))
+        with self._body_of(node):
+            async with self._bodies, asyncio.timeout(_TAKE_SECONDS):
+                data = await request.read()
+            return await self._taken(node, pod, data)
+
+    @contextmanager
+    def _body_of(self, node: str) -> Iterator[None]:
+        """Count a body of a node's reader; raises ``TooMany`` if it sends more at a time than readers do."""
+        if self._bodies_of[node] >= _MOST_BODIES_OF_A_NODE:
+            raise TooMany
+        self._bodies_of[node] += 1
+        try:
+            yield
+        finally:
+            self._bodies_of[node] -= 1
+
+    async def _taken(self, node: str, pod: PodFacts, data: bytes) -> web.Response:
         if await self.views.is_whole(pod.job):
             return web.Response(status=410, text="the log is settled; nothing more is taken\n")
         job = self.readers.watched.of(pod.job)
@@ -155,7 +184,7 @@ class Door:
         view = await self.views.of(job)
         if view is None:
             raise NotFound
-        if self._at_work >= _MOST_AT_WORK:
+        if self._answers >= _MOST_ANSWERS:
             raise TooMany
         first = wanted.first(view.lines)
         if first >= view.lines and not (wanted.follow and view.state == "Collecting"):
@@ -163,8 +192,9 @@ class Door:
         response = web.StreamResponse(headers=_headers(view, first))
         response.content_type = wanted.content_type
         response.charset = "utf-8"
-        await response.prepare(request)
+        self._answers += 1
         try:
+            await response.prepare(request)
             with self.followers.one_of(job) if wanted.follow else nullcontext():
                 await self._send(request, response, view, wanted)
             await response.write_eof()
@@ -172,6 +202,8 @@ class Door:
             logger.info("the log of Job %s: an answer was broken off: %s: %s", job, type(error).__name__, error)
             if request.transport:
                 request.transport.abort()
+        finally:
+            self._answers -= 1
         return response
 
     async def _allowed(self, token: str, job: str) -> None:
@@ -186,25 +218,27 @@ class Door:
             raise NotFound
 
     async def _send(self, request: web.Request, response: web.StreamResponse, view: View, wanted: "Wanted") -> None:
-        part = _Part(wanted.first(view.lines), wanted.limit, within=False)
+        first = wanted.first(view.lines)
+        place, end = Place(first), first + wanted.limit
         while True:
-            self._at_work += 1
             try:
-                async for batch, following in _batches(view, part, wanted):
-                    async with asyncio.timeout(_TAKE_SECONDS):
-                        await response.write(batch)
-                    part = following
+                part, following = await view.read(place, end=end, size=_BATCH_BYTES)
             except Missing:
-                if view.state != "Collecting" or part.within:
+                if view.state != "Collecting" or place.within:
                     raise
                 self.open_logs.read_anew(request.match_info["job"])  # or its frames have become one object
-                view = await self._later(request, view)
+                view, place = await self._later(request, view), Place(place.line)
                 continue
-            finally:
-                self._at_work -= 1
-            if part.left <= 0 or not wanted.follow or view.state != "Collecting":
+            if part:
+                data = b"".join(map(_as_json, part.lines())) if wanted.as_json else part.text
+                async with asyncio.timeout(_TAKE_SECONDS):
+                    await response.write(data)
+                place = following
+                await asyncio.sleep(0)  # many may follow the same log
+            elif place.line >= end or not wanted.follow or view.state != "Collecting":
                 return
-            view = await self._grown(request, view)
+            else:
+                view = await self._grown(request, view)
 
     async def _grown(self, request: web.Request, before: View) -> View:
         """Return a log once it has more lines than ``before``, or is settled; who may read it is asked again."""
@@ -263,35 +297,6 @@ class Wanted:
         return self.sequence if self.tail is None else max(self.sequence, lines - self.tail)
 
 
-class _Part(NamedTuple):
-    """Where an answer goes on."""
-
-    line: int
-    left: int
-    """How many lines may still be sent."""
-    within: bool
-    """Whether a part of that line was sent."""
-
-
-async def _batches(view: View, part: _Part, wanted: Wanted) -> AsyncIterator[tuple[bytes, _Part]]:
-    """Yield pieces of the answer, each with where it goes on behind it."""
-    parts: list[bytes] = []
-    size, end = 0, part.line + part.left
-    async for line in view.from_line(part.line):
-        if line.sequence >= end:
-            break
-        parts.append(_as_json(line) if wanted.as_json else line.text)
-        size += len(parts[-1])
-        ended = line.text.endswith(b"\n")
-        following = line.sequence + ended
-        part = _Part(following, end - following, within=not ended)
-        if size >= _BATCH_BYTES:
-            yield b"".join(parts), part
-            parts, size = [], 0
-    if parts:
-        yield b"".join(parts), part
-
-
 def _as_json(line: Line) -> bytes:
     moment = datetime.fromtimestamp(line.time / 1_000_000, UTC)
     told = {
@@ -308,6 +313,7 @@ def _headers(view: View, first: int) -> Mapping[str, str]:
         "X-Log-State": view.state,
         "X-Log-Lines": str(view.lines),
         "X-First-Sequence": str(first),
+        "X-Log-Gaps": str(view.gaps),
         "X-Accel-Buffering": "no",
     }
 

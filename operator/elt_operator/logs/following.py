@@ -33,8 +33,12 @@ logger = logging.getLogger(__name__)
 MOST_OF_A_NODE: Final = 64
 """How many logs of one node are followed at a time: each takes one of the 128 inotify instances of its kubelet, which
 all that follows logs there has to share."""
-_NOWHERE: Final = Resume("", 0, 0, "", 0)
+_NOWHERE: Final = Resume("", 0, (0, 0), "", 0)
 """There are no files to go on in."""
+_LONGEST_REST: Final = 64 * 1024
+"""Of a line that is longer, this much is handed on at a time."""
+_MOST_WAITING: Final = 32 * 1024 * 1024
+"""How many bytes of text are in memory at most before they become frames."""
 _LOOK_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 2.0
 _PROOF_SECONDS: Final = 120.0
@@ -63,8 +67,11 @@ class Followed:
     """Whether the answer has not come to what is new in it."""
     _to_skip: int = 0
     """How many lines of the last time are known."""
+    is_too_much: Callable[[], bool] = lambda: False
+    """Returns whether so much text waits for its frames that it has to be cut at once."""
     torn: bool = False
     """Whether an answer has ended within a line of which a part was taken: nothing gives the rest of it."""
+    _being_stored: int = 0
     _within: bool = False
     """Whether what comes next goes on with a line."""
     _goes_on: bool = True
@@ -85,10 +92,12 @@ class Followed:
             async with self._lock:
                 for line in lines:
                     await self._line(line + b"\n")
-                if len(rest) >= cri.LONGEST_LINE:
+                if len(rest) >= _LONGEST_REST:
                     place = masking.place_to_cut(rest)
                     await self._line(rest[:place])
                     rest = rest[place:]
+                if self.is_too_much():
+                    await self._cut()
         if rest and (whole or self._within):
             async with self._lock:
                 await self._line(rest)
@@ -120,8 +129,8 @@ class Followed:
             await self._piece(self.last, text)
 
     async def _piece(self, time: int, text: bytes) -> None:
-        for frame in self.cutter.take(Piece(time, text, _NOWHERE)):
-            await self.store(frame)
+        for frame in self.cutter.take(Piece(0, time, text, _NOWHERE)):
+            await self._store(frame)
 
     def _is_known(self, time: int) -> bool:
         """Return whether a line of an answer that begins with known ones is known."""
@@ -136,8 +145,23 @@ class Followed:
     async def cut(self) -> None:
         """Store what is there."""
         async with self._lock:
-            for frame in self.cutter.cut():
-                await self.store(frame)
+            await self._cut()
+
+    async def _store(self, frame: Frame) -> None:
+        self._being_stored += len(frame.text)
+        try:
+            await self.store(frame)
+        finally:
+            self._being_stored -= len(frame.text)
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes of text are in memory."""
+        return self.cutter.size + self._being_stored
+
+    async def _cut(self) -> None:
+        for frame in self.cutter.cut():
+            await self._store(frame)
 
     async def close(self, *, proven: bool) -> None:
         """Store the rest; unless all is ``proven`` to be there, say that something may be missing."""
@@ -145,7 +169,7 @@ class Followed:
             if not proven:
                 self.cutter.miss("Rotated")
             for frame in self.cutter.cut(closed=True):
-                await self.store(frame)
+                await self._store(frame)
 
     @property
     def is_proven(self) -> bool:
@@ -163,6 +187,10 @@ class Following:
     patterns: Sequence[Any]
     followers: Followers
     now: Callable[[], datetime]
+    _idle: set[str] = field(default_factory=set)
+    """UIDs of pods of whose log there was nothing to follow at the last look."""
+    _followed: dict[str, Followed] = field(default_factory=dict)
+    """By the pod's UID."""
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """By the pod's UID."""
 
@@ -172,8 +200,10 @@ class Following:
             while True:
                 self._tasks = {uid: task for uid, task in self._tasks.items() if not task.done()}
                 at_work = Counter(pod.node for uid, pod in self.watched.pods.items() if uid in self._tasks)
-                for pod in list(self.watched.pods.values()):
-                    if pod.uid not in self._tasks and at_work[pod.node] < MOST_OF_A_NODE and await self._is_due(pod):
+                due = [pod for pod in list(self.watched.pods.values()) if await self._is_due(pod)]
+                self._idle = set(self.watched.pods) - {pod.uid for pod in due}
+                for pod in due:
+                    if pod.uid not in self._tasks and at_work[pod.node] < MOST_OF_A_NODE:
                         self._tasks[pod.uid] = asyncio.create_task(self._quietly(pod), name=f"log of pod {pod.name}")
                         at_work[pod.node] += 1
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -188,8 +218,10 @@ class Following:
         try:
             known = (await self.open_logs.of(pod.job)).attempts.get(pod.uid)
         except OperatorError:
-            return False
-        return not (known and known.closed) and (known is not None or (pod.started is not None and not pod.gone))
+            return True  # the store does not say
+        return not (known and known.closed) and (
+            known is not None or ((pod.started is not None or pod.ended) and not pod.gone)
+        )
 
     async def _quietly(self, pod: PodFacts) -> None:
         try:
@@ -202,6 +234,7 @@ class Following:
     async def _follow(self, pod: PodFacts) -> None:
         followed = await self._begin(pod)
         flushing = asyncio.create_task(self._flush(pod, followed))
+        self._followed[pod.uid] = followed
         try:
             while await self._take(pod, followed, follow="true", **_since(followed)):
                 if self._has_ended(pod):
@@ -211,6 +244,7 @@ class Following:
             await followed.close(proven=proven)
         finally:
             flushing.cancel()
+            del self._followed[pod.uid]
 
     async def _begin(self, pod: PodFacts) -> Followed:
         """Return what is known of a log, which an earlier process may have followed."""
@@ -231,7 +265,16 @@ class Following:
             last = frames.decoded(await self.open_logs.store.get(known.frames[-1].key))
             at_last = sum(time == last.times[-1] for time in last.times)
         first = known.frames[0].start if known.frames else None
-        return Followed(cutter, store, known.lines_begun, first, known.last_time, at_last, torn=known.unfinished)
+        return Followed(
+            cutter,
+            store,
+            known.lines_begun,
+            first,
+            known.last_time,
+            at_last,
+            is_too_much=self._is_too_much,
+            torn=known.unfinished,
+        )
 
     async def _take(self, pod: PodFacts, followed: Followed, **query: str) -> bool:
         """Take one answer; return whether there is a log."""
@@ -264,6 +307,10 @@ class Following:
                 except OperatorError as error:
                     logger.warning("the log of pod %s/%s cannot be stored: %s", pod.namespace, pod.name, error)
 
+    def _is_too_much(self) -> bool:
+        """Return whether so much text waits for its frames that it has to be cut at once."""
+        return sum(one.waiting for one in self._followed.values()) >= _MOST_WAITING
+
     def _has_ended(self, pod: PodFacts) -> bool:
         known = self.watched.pods.get(pod.uid)
         return known is None or known.has_ended(self.now())
@@ -273,7 +320,7 @@ class Following:
         pods = self.watched.pods_of(job.name.uid)
         known = {pod.name for pod in pods}
         found = {tried.pod: Heard(self.now(), has_it=False) for tried in job.attempts if tried.pod not in known}
-        return found | {pod.uid: Heard(self.now(), has_it=pod.uid in self._tasks) for pod in pods}
+        return found | {pod.uid: Heard(self.now(), has_it=pod.uid not in self._idle) for pod in pods}
 
 
 def _since(followed: Followed) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from elt_operator.resources.texts import time_text
 
 logger = logging.getLogger(__name__)
 
+_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _TURN_SECONDS: Final = 0.5
 _SIDE_BY_SIDE: Final = 4
 _FIRST_PAUSE: Final = timedelta(seconds=1)
@@ -156,6 +158,9 @@ class Keeper:
         metadata = {
             name: value for name, value in foreign.part(job.body, "metadata").items() if name != "managedFields"
         }
+        annotations = foreign.part(metadata, "annotations")
+        if annotations:  # one says once more, as text, what was applied
+            metadata["annotations"] = {name: text for name, text in annotations.items() if name != _APPLIED}
         told = {**foreign.part(job.body, "status"), "log": _told(written)}
         return masking.masked_object({**job.body, "metadata": metadata, "status": told}, self.patterns)
 
@@ -201,8 +206,8 @@ async def _parts(store: Store, frames: Sequence[tuple[str, StoredFrame]], writte
     """Yield the one object, part by part."""
     for key, frame in frames:
         part = await store.get(key, 0, frame.size)
-        if len(part) < frame.size:
-            raise Missing(f"{key} is shorter than it was")
+        if len(part) < frame.size or zlib.crc32(part) != frame.crc:
+            raise Missing(f"{key} is not what was stored")
         yield part
     yield archive_frames.closing(written)
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -47,6 +48,9 @@ class OpenAttempt:
     """The same."""
     digest: Any = field(default_factory=hashlib.sha256)
     """Of the text."""
+    _placed: list[StoredFrame] = field(default_factory=list)
+    """Its frames as they were last asked for."""
+    _placed_as: tuple[int, int] = (0, 0)
     _broken: bool = False
     """Whether the last frame cannot be read in the store."""
 
@@ -55,8 +59,9 @@ class OpenAttempt:
         """How many lines it has, the last one too if that has no end."""
         return self.lines + self.unfinished
 
-    def take(self, key: str, frame: Frame) -> None:
-        """Add a frame that is stored."""
+    def take(self, key: str, frame: Frame, data: bytes) -> None:
+        """Add a frame that is stored as ``data``."""
+        stored = memoryview(data)[: frame.stored_size]
         envelope = frame.envelope
         if envelope is None:
             raise frames.FrameError("it does not say whose it is")
@@ -71,13 +76,22 @@ class OpenAttempt:
         if frame.text:
             self.frames.append(
                 StoredFrame(
-                    key=key, offset=0, size=frame.stored_size, bytes=len(frame.text),
-                    line=self.lines, lines=frame.lines, attempt=0, start=frame.times[0], end=frame.times[-1],
+                    key=key, offset=0, size=frame.stored_size, bytes=len(frame.text), crc=zlib.crc32(stored),
+                    line=self.lines, lines=frame.lines, unfinished=not frame.text.endswith(b"\n"), attempt=0,
+                    start=frame.times[0], end=frame.times[-1],
                 )
             )  # fmt: skip
         self.lines += frame.lines
         self.unfinished = not frame.text.endswith(b"\n") if frame.text else self.unfinished
         self.digest.update(frame.text)
+
+    def placed(self, number: int, line: int) -> list[StoredFrame]:
+        """Return its frames as those of a log in which it has a ``number``, and begins with ``line``."""
+        if self._placed_as != (number, line):
+            self._placed_as, self._placed = (number, line), []
+        for frame in self.frames[len(self._placed) :]:
+            self._placed.append(frame.model_copy(update={"line": line + frame.line, "attempt": number}))
+        return self._placed
 
     def pass_over(self, number: int) -> None:
         """Take notice of a frame that is stored, but cannot be read; the next one says so."""
@@ -102,7 +116,7 @@ def in_order(attempts: Sequence[tuple[int, OpenAttempt]]) -> list[StoredFrame]:
     found: list[StoredFrame] = []
     line = 0
     for number, attempt in attempts:
-        found += [frame.model_copy(update={"line": line + frame.line, "attempt": number}) for frame in attempt.frames]
+        found += attempt.placed(number, line)
         line += attempt.lines_begun
     return found
 
@@ -161,7 +175,8 @@ class OpenLogs:
             if where := manifest.parsed_frame_key(key):
                 attempt = log.attempts.setdefault(where[1], OpenAttempt(where[1]))
                 try:
-                    attempt.take(key, await asyncio.to_thread(frames.decoded, await self.store.get(key)))
+                    data = await self.store.get(key)
+                    attempt.take(key, await asyncio.to_thread(frames.decoded, data), data)
                 except frames.FrameError as error:
                     logger.error("the store has %s, which is broken; its lines are lost: %s", key, error)  # noqa: TRY400
                     attempt.pass_over(where[2])
@@ -192,7 +207,7 @@ class OpenLogs:
             if not await self.store.put(key, data, new=True) and _digest(await self.store.get(key)) != _digest(data):
                 self.read_anew(job)  # the store has more than we know
                 raise OutOfOrder(f"frame {envelope.number} is stored already, with another content")
-            attempt.take(key, frame)
+            attempt.take(key, frame, data)
             log.version += 1
             self.metrics.frames.inc()
             self.metrics.bytes.inc(len(frame.text))

@@ -71,7 +71,9 @@ def parts(client: Client, store: Store, metrics: Metrics, settings: Settings) ->
         following = Following(client, open_logs, watched, patterns, followers, now)
     heard_of = following.heard_of if following else readers.heard_of
     views = Views(store, open_logs, watched, heard_of, now)
-    door = Door(Reviews(client), readers, open_logs, views, followers, settings.reader_user, metrics, now)
+    door = Door(
+        Reviews(client), readers, open_logs, views, followers, settings.reader_user, metrics, now, watching.is_current
+    )
     keeper = Keeper(store, open_logs, views, watched, client, heard_of, now, metrics, patterns)
     sweep = Sweep(store, views, client, settings.namespaces, settings.retention_days, now, metrics)
     metrics.registry.register(State(watched, now))

@@ -15,8 +15,10 @@ READER_PATIENCE: Final = timedelta(minutes=10)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOOKED_AFTER: Final = timedelta(seconds=10)
 """How long after the end a reader that has nothing of a log is believed; clocks differ a little."""
-_FIRST_LINE: Final = timedelta(seconds=3)
-"""A kubelet does not rotate twice within this time: what is written so soon is the first line."""
+_TOLD_AFTER: Final = timedelta(seconds=15)
+"""How long after a Job has gone all readers will have told what they have of it."""
+_FIRST_LINE: Final = timedelta(seconds=1)
+"""No kubelet rotates within this time, which is told in whole seconds: what is written so soon is the first line."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ def settled(
         if attempt is None and pod and pod.started is None and tried.started is None:
             continue  # its container never started, and nobody has anything of it
         found.append((tried, pod, attempt))
-    if not (found or job.awaited) and job.ended and now - job.ended < _LOOKED_AFTER:
-        return None  # its pod may not have been seen yet
+    if not job.awaited and not (found and job.body) and job.ended and now - job.ended < _TOLD_AFTER:
+        return None  # one of its pods may not have been seen yet, or be known to its reader only
     stored, gaps, line = [], [], 0
     for tried, pod, attempt in found:
         uid = pod.uid if pod else "unknown"
@@ -81,9 +83,21 @@ def settled(
 def attempts_of(job: JobFacts, pods: Sequence[PodFacts]) -> list[Tried]:
     """Return the attempts of a Job, those too of which its status does not tell: it was deleted, or goes on."""
     told = {tried.pod for tried in job.attempts}
+    begun = min((pod.created for pod in pods if pod.name in told and pod.created), default=None)
     others = sorted((pod for pod in pods if pod.name not in told), key=lambda pod: (pod.created or _LONG_AGO, pod.name))
+    # A status tells of the last attempts only.
+    before = [pod for pod in others if begun and pod.created and pod.created < begun]
+    after = [pod for pod in others if pod not in before]
+    first = min((tried.number for tried in job.attempts), default=1)
     last = max((tried.number for tried in job.attempts), default=0)
-    return [*job.attempts, *(Tried(last + more, pod.name, pod.started) for more, pod in enumerate(others, 1))]
+    return [
+        *(
+            Tried(max(1, first - more), pod.name, pod.started)
+            for more, pod in zip(range(len(before), 0, -1), before, strict=True)
+        ),
+        *job.attempts,
+        *(Tried(last + more, pod.name, pod.started) for more, pod in enumerate(after, 1)),
+    ]
 
 
 def _given_up(job: JobFacts, heard: Heard | None, now: datetime) -> bool:
@@ -117,4 +131,4 @@ def _began_at_its_beginning(tried: Tried, gap: Gap) -> bool:
     """Return whether the first line that was seen is so old that none can have gone before."""
     if tried.started is None or gap.before is None:
         return False
-    return datetime.fromtimestamp(gap.before / 1_000_000, UTC) - tried.started <= _FIRST_LINE
+    return abs(datetime.fromtimestamp(gap.before / 1_000_000, UTC) - tried.started) < _FIRST_LINE

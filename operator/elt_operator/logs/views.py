@@ -13,12 +13,14 @@ from elt_operator.archive.manifest import JobName, Manifest
 from elt_operator.logs import settling
 from elt_operator.logs.jobs import JobFacts, Watched
 from elt_operator.logs.open_logs import OpenAttempt, OpenLog, OpenLogs, in_order
-from elt_operator.logs.reading import View
+from elt_operator.logs.reading import Decoded, View
 from elt_operator.logs.settling import Heard
 from elt_operator.logs.store import Missing, Store, StoreError
 
 _MOST_REMEMBERED: Final = 200_000
 """Of how many frames it is remembered where they are, in all logs that were read lately: some 400 bytes each."""
+_MOST_MISSING: Final = 10_000
+_MISSING_FOR: Final = timedelta(seconds=10)
 _SILENT: Final = timedelta(seconds=30)
 """After so long a reader is not waited for, so that who follows a run is not left behind by a node that is lost."""
 
@@ -40,20 +42,24 @@ class Views:
     heard_of: Callable[[JobFacts], Mapping[str, Heard]]
     """See ``Keeper``."""
     now: Callable[[], datetime]
+    decoded: Decoded = field(init=False)
     _known: OrderedDict[str, tuple[str, Manifest]] = field(default_factory=OrderedDict)
     _frames: int = 0
     """How many those have."""
-    _not_whole: set[str] = field(default_factory=set)
-    """Jobs whose log was looked for in vain, and is not settled: nobody else than this process will store it."""
+    _missing: OrderedDict[str, datetime] = field(default_factory=OrderedDict)
+    """When a Job's log was last looked for in vain."""
     _shown: dict[str, _Shown] = field(default_factory=dict)
     """What was last shown of open logs: who follow one see the same."""
+
+    def __post_init__(self) -> None:
+        self.decoded = Decoded(self.store)
 
     async def whole(self, job: str) -> tuple[str, Manifest] | None:
         """Return folder and manifest of a log that is stored as a whole; ``None``: there is none."""
         if job in self._known:
             self._known.move_to_end(job)
             return self._known[job]
-        if job in self._not_whole:
+        if self._is_missing(job):
             return None
         try:
             folder = (await self.store.get(f"{manifest.IDS}/{job}")).decode()
@@ -73,14 +79,20 @@ class Views:
         return found
 
     def _note_missing(self, job: str) -> None:
-        if self.watched.of(job):
-            self._not_whole.add(job)
+        self._missing[job] = self.now()
+        if len(self._missing) > _MOST_MISSING:
+            self._missing.popitem(last=False)
+
+    def _is_missing(self, job: str) -> bool:
+        """Return whether there is no such log: of a Job that is watched, nobody else than this process stores it."""
+        since = self._missing.get(job)
+        return since is not None and (self.watched.of(job) is not None or self.now() - since < _MISSING_FOR)
 
     async def is_whole(self, job: str) -> bool:
         """Return whether a log is stored as a whole; raises ``StoreError``."""
         if job in self._known:
             return True
-        if job in self._not_whole:
+        if self._is_missing(job):
             return False
         try:
             await self.store.get(f"{manifest.IDS}/{job}")
@@ -91,7 +103,7 @@ class Views:
 
     def forget(self, job: str) -> None:
         """Forget a log: it was deleted, or was just stored as a whole."""
-        self._not_whole.discard(job)
+        self._missing.pop(job, None)
         self._shown.pop(job, None)
         if known := self._known.pop(job, None):
             self._frames -= len(known[1].frames)
@@ -108,7 +120,10 @@ class Views:
         if whole := await self.whole(job):
             folder, stored = whole
             starts = {attempt.number: attempt.line for attempt in stored.attempts}
-            return View(self.store, f"{folder}/{manifest.LOG}", stored.frames, stored.lines, stored.state, starts)
+            return View(
+                self.decoded, f"{folder}/{manifest.LOG}", stored.frames, stored.lines, stored.state, starts,
+                len(stored.gaps),
+            )  # fmt: skip
         known = self.watched.of(job)
         if known is None:
             return None
@@ -117,7 +132,7 @@ class Views:
         version = (log, log.version, *(number for number, _ in attempts))
         shown = self._shown.get(job)
         if shown is None or shown.of != version:
-            shown = self._shown[job] = _Shown(version, _view(self.store, attempts))
+            shown = self._shown[job] = _Shown(version, _view(self.decoded, attempts))
         return shown.view
 
     def _attempts(self, job: JobFacts, log: OpenLog) -> list[tuple[int, OpenAttempt]]:
@@ -136,10 +151,11 @@ class Views:
         return found
 
 
-def _view(store: Store, attempts: Sequence[tuple[int, OpenAttempt]]) -> View:
+def _view(decoded: Decoded, attempts: Sequence[tuple[int, OpenAttempt]]) -> View:
     starts, line = {}, 0
     for number, attempt in attempts:
         starts[number] = line
         line += attempt.lines_begun
     unfinished = bool(attempts) and attempts[-1][1].unfinished
-    return View(store, "", in_order(attempts), line - unfinished, "Collecting", starts)
+    gaps = sum(len(attempt.gaps) for _, attempt in attempts)
+    return View(decoded, "", in_order(attempts), line - unfinished, "Collecting", starts, gaps)

@@ -43,7 +43,11 @@ def job(phase: str = "RUNNING", **status: Any) -> Body:
 
 def pod(*, ended: bool = False, node: str = "node-1") -> Body:
     """Return its pod."""
-    state = {"terminated": {"exitCode": 0}} if ended else {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    state = (
+        {"terminated": {"exitCode": 0, "startedAt": "2026-01-01T00:00:00Z"}}
+        if ended
+        else {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    )
     labels = {"elt-operator.io/job-uid": JOB}
     return {
         "metadata": {"namespace": "team", "name": "weather-1-abcde", "uid": POD, "labels": labels},

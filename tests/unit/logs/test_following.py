@@ -17,6 +17,7 @@ from elt_operator.kube.errors import NotFound
 from elt_operator.logs import following, program
 from elt_operator.logs.following import Followed
 from elt_operator.logs.metrics import Metrics
+from elt_operator.logs.reading import Place
 from elt_operator.logs.store import Volume
 from elt_operator.settings.logs import Settings
 from unit.logs import chain as chains
@@ -72,7 +73,12 @@ async def followed(folder: Path, kubelet: Kubelet) -> tuple[dict[str, Any], byte
         await asyncio.gather(task, return_exceptions=True)
     view = await parts.keeper.views.of(chains.JOB)
     assert view
-    return kubelet.told, b"".join([line.text async for line in view.from_line(0)])
+    text, place = b"", Place(0)
+    while True:
+        part, place = await view.read(place, end=10**9, size=64 * 1024)
+        if part is None:
+            return kubelet.told, text
+        text += part.text
 
 
 @pytest.fixture(autouse=True)

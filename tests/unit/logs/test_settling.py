@@ -3,10 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from elt_operator.archive.exchange import PodName
 from elt_operator.archive.frames import Gap, GapReason
 from elt_operator.logs import settling
 from elt_operator.logs.jobs import JobFacts, PodFacts, Tried, Watched, job_facts, pod_facts
 from elt_operator.logs.open_logs import OpenAttempt
+from elt_operator.logs.readers import Readers
 from elt_operator.logs.settling import READER_PATIENCE, Heard, Settled
 from unit.logs.chain import POD, job, pod
 
@@ -60,10 +62,12 @@ def test_a_node_that_is_silent_is_lost_in_the_end() -> None:
 def test_a_log_that_was_rotated_at_the_first_look_may_lack_its_beginning() -> None:
     start = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
     late = OpenAttempt(POD, closed=True, gaps=[Gap(line=0, before=start + 60_000_000, reason="LateStart")])
-    soon = OpenAttempt(POD, closed=True, gaps=[Gap(line=0, before=start + 1_000_000, reason="LateStart")])
+    soon = OpenAttempt(POD, closed=True, gaps=[Gap(line=0, before=start + 900_000, reason="LateStart")])
 
     assert reasons(settled(late, Heard(END))) == ["LateStart"]
     assert reasons(settled(soon, Heard(END))) == []  # no kubelet has rotated by then
+    set_back = OpenAttempt(POD, closed=True, gaps=[Gap(line=0, before=start - 60_000_000, reason="LateStart")])
+    assert reasons(settled(set_back, Heard(END))) == ["LateStart"]
 
 
 def not_told_of(*pods: PodFacts, heard: Heard, now: datetime = NOW) -> Settled | None:
@@ -135,3 +139,48 @@ def test_a_pod_whose_phase_is_final_may_write_on() -> None:
 
     assert not known.has_ended(SOON)
     assert known.has_ended(END + timedelta(minutes=5))
+
+
+def test_attempts_of_which_a_status_tells_no_more_come_first() -> None:
+    found, of_pod = facts()
+    early = replace(of_pod, uid="early", name="weather-1-aaaaa", created=END - timedelta(hours=2))
+    told = replace(of_pod, created=END - timedelta(hours=1))
+    late = replace(of_pod, uid="late", name="weather-1-zzzzz", created=END)
+    job_of_many = replace(found, attempts=[Tried(65, "weather-1-abcde", END)])
+
+    assert [(one.number, one.pod) for one in settling.attempts_of(job_of_many, [late, told, early])] == [
+        (64, "weather-1-aaaaa"), (65, "weather-1-abcde"), (66, "weather-1-zzzzz"),
+    ]  # fmt: skip
+
+
+def test_a_keeper_that_slept_waits_for_all_readers_anew() -> None:
+    moment = [END]
+    watched = Watched(lambda: moment[0])
+    readers = Readers(watched, lambda: moment[0], since=END)
+    found, of_pod = facts()
+    watched.take_job(job("COMPLETE"))
+    watched.take_pod(pod(ended=True))
+    readers.hear("node-1", {POD: PodName(namespace="team", name="weather-1-abcde")})
+    assert readers.heard_of(found)[POD].at == END
+    moment[0] = END + timedelta(minutes=11)
+
+    assert readers.heard_of(found)[POD].at == moment[0]
+    assert settling.settled(found, {}, [of_pod], readers.heard_of(found), moment[0]) is None
+
+
+def test_a_keeper_that_is_cut_off_waits_for_an_hour() -> None:
+    moment = [END]
+    watched = Watched(lambda: moment[0])
+    readers = Readers(watched, lambda: moment[0], since=END)
+    found, of_pod = facts()
+    watched.take_job(job("COMPLETE"))
+    watched.take_pod(pod(ended=True))
+    settled_after = None
+    for seconds in range(0, 6000, 10):
+        moment[0] = END + timedelta(seconds=seconds)
+        if settling.settled(found, {}, [of_pod], readers.heard_of(found), moment[0]):
+            settled_after = seconds
+            break
+
+    assert settled_after
+    assert 3600 + 540 < settled_after <= 3600 + 600

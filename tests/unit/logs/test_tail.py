@@ -377,3 +377,34 @@ def test_a_rotation_while_a_folder_is_listed_changes_no_order(
     monkeypatch.setattr(os, "scandir", rotated_behind)
     reading.finish()
     assert reading.text == b"one\ntwo\n"
+
+
+def test_a_rotation_right_before_the_folder_is_removed_is_a_gap(log: ContainerLog, reading: Reading) -> None:
+    log.line(b"one")
+    reading.step()
+    log.rotate()
+    log.line(b"two")
+    log.remove()
+    reading.finish()
+    assert reading.text == b"one\n"
+    assert reading.gaps == ["Rotated"]
+
+
+def test_a_clock_that_was_set_back_before_the_first_look_is_a_gap(log: ContainerLog, reading: Reading) -> None:
+    log.records = 60_000
+    log.line(b"one")
+    log.rotate()
+    log.records = 0
+    log.line(b"two")
+    reading.finish()
+    assert reading.text == b"one\ntwo\n"
+    assert "Broken" in reading.gaps
+
+
+def test_a_record_that_is_longer_than_memory_is_a_gap(log: ContainerLog, reading: Reading) -> None:
+    log.line(b"one")
+    log.line(b"x" * 20_000_000)
+    log.line(b"two")
+    reading.finish()
+    assert reading.text == b"one\ntwo\n"
+    assert reading.gaps == ["Broken"]
