@@ -276,6 +276,7 @@ def on_s3(own: Own, store: S3) -> None:
     own.keeper.environment = {**own.keeper.environment, **more}
 
 
+@pytest.mark.timeout(AWAY_SECONDS + 300)
 def test_while_the_store_is_away_runs_end_as_ever_and_nothing_is_lost(namespace: Namespace, own: Own) -> None:
     with s3.running(own.folder / "s3") as store:
         on_s3(own, store)
