@@ -571,7 +571,7 @@ def test_the_exit_code_after_a_signal_is_the_processs_own(meltano: Path, wrapper
 
 
 def test_a_script_is_told_to_end_with_all_it_started() -> None:
-    script = "bash -c 'trap \"echo child told; exit\" TERM; echo ready; sleep 30 & wait' & wait"
+    script = "bash -c 'trap \"echo child told; exit\" TERM; sleep 30 & echo ready; wait' & wait"
     running = start(scripted(script))
     assert running.stdout is not None
     assert running.stdout.readline() == "ready\n"
