@@ -234,20 +234,23 @@ def _found(pattern: Any, text: bytes) -> Iterator[tuple[int, int]]:
 
 def _found_in_lines(pattern: Any, text: bytes) -> Iterator[tuple[int, int]]:
     """Do the same; of a line in which too much is found, yield all the rest."""
-    position = 0
-    while position < len(text):
-        count, end, position_before = 0, 0, position
+    position, goes_on = 0, True
+    while goes_on:
+        count, end, goes_on = 0, 0, False
         for found in pattern.finditer(text, position):
             if found.start() >= end:
-                count, end = 0, text.find(b"\n", found.start()) % (len(text) + 1)
+                count, end = 0, _end_of_line(text, found.start())
             count += 1
             if count > _MOST_OF_A_LINE:
                 yield found.start(), end
-                position = end
+                position, goes_on = end, True
                 break
             yield from _spans(pattern, found)
-        if position == position_before:
-            return
+
+
+def _end_of_line(text: bytes, position: int) -> int:
+    end = text.find(b"\n", position)
+    return len(text) if end < 0 else end
 
 
 def _spans(pattern: Any, found: Any) -> list[tuple[int, int]]:

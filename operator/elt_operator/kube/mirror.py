@@ -31,8 +31,8 @@ class Mirror:
     agrees: Callable[[], None] = lambda: None
     """Is called whenever all is known to be as it is there, or was a moment ago."""
 
-    def reflector(self, client: Client, *, seconds: int = 0) -> Reflector:
-        """Return what watches the collection; ``seconds``: how long one watch lasts, whose end also ``agrees``."""
+    def reflector(self, client: Client) -> Reflector:
+        """Return what watches the collection."""
 
         async def compare() -> str:
             gone, version = set(self.known()), ""
@@ -47,7 +47,7 @@ class Mirror:
             return version
 
         async def watch(version: str) -> AsyncIterator[dict[str, Any]]:
-            async for event in client.watch(self.path, self.selectors, version, seconds=seconds):
+            async for event in client.watch(self.path, self.selectors, version):
                 self.agrees()
                 yield event
             self.agrees()

@@ -13,11 +13,9 @@ import orjson
 from elt_operator.kube import foreign
 from elt_operator.kube.client import Client
 from elt_operator.kube.errors import ApiError
-from elt_operator.kube.troubles import OUTAGES
 
 _IDENTITIES: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _RIGHTS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-_SELF: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _YES_SECONDS: Final = 30.0
 _NO_SECONDS: Final = 10.0
 _MOST_REMEMBERED: Final = 10_000
@@ -29,14 +27,6 @@ _NODE: Final = "authentication.kubernetes.io/node-name"
 
 class BadToken(Exception):
     """The token is nobody's."""
-
-
-class Person(NamedTuple):
-    """Who somebody is, as the API server knows them."""
-
-    name: str
-    uid: str
-    """Empty: they have none."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +41,6 @@ class Identity:
 class _Answer(NamedTuple):
     """What the API server has answered."""
 
-    at: float
     until: float
     """As long as this it is believed without asking."""
     found: Any
@@ -62,8 +51,6 @@ class Reviews:
     """Asks the API server, and remembers its answers for seconds."""
 
     client: Client
-    outage_seconds: float = 0.0
-    """How old a yes may be that is still believed while the API server does not answer."""
     now: Callable[[], float] = time.monotonic
     clock: Callable[[], float] = time.time  # noqa: TID251 - a token says itself when it expires
     """Seconds since 1970, by which a token expires."""
@@ -95,30 +82,16 @@ class Reviews:
         async def ask() -> bool:
             body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
                     "spec": {"resourceAttributes": dict(attributes)}}  # fmt: skip
-            answer = await self._as_bearer(token, _RIGHTS, body)
+            try:
+                answer = await self.client.request("POST", _RIGHTS, body, token=token)
+            except ApiError as error:
+                if error.code == _UNAUTHORIZED:
+                    raise BadToken from error
+                raise
             return foreign.part(answer, "status").get("allowed") is True
 
         allowed: bool = await self._answer(token, ("may", *sorted(attributes.items())), ask)
         return allowed
-
-    async def who_is(self, token: str) -> Person:
-        """Return who the bearer of ``token`` is; raises as ``may`` does."""
-
-        async def ask() -> Person:
-            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-            user = foreign.part(await self._as_bearer(token, _SELF, body), "status", "userInfo")
-            return Person(foreign.text(user.get("username")), foreign.text(user.get("uid")))
-
-        person: Person = await self._answer(token, ("who",), ask)
-        return person
-
-    async def _as_bearer(self, token: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        try:
-            return await self.client.request("POST", path, body, token=token)
-        except ApiError as error:
-            if error.code == _UNAUTHORIZED:
-                raise BadToken from error
-            raise
 
     async def _answer(self, token: str, question: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
         """Return what was answered lately, or is answered now."""
@@ -130,10 +103,6 @@ class Reviews:
             found = await self._asked(key, ask)
         except BadToken:
             self._known.pop(key, None)
-            raise
-        except OUTAGES:
-            if known and known.found and self.now() - known.at < self.outage_seconds and not self._has_expired(token):
-                return known.found
             raise
         self._remember(key, found, self._lasts(token, found))
         return found
@@ -152,14 +121,10 @@ class Reviews:
         left = _YES_SECONDS if expires is None else max(0.0, expires - self.clock())
         return min(left, _YES_SECONDS) if good else _NO_SECONDS
 
-    def _has_expired(self, token: str) -> bool:
-        expires = _expiry(token)
-        return expires is not None and expires <= self.clock()
-
     def _remember(self, key: Any, found: Any, seconds: float) -> None:
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
-        self._known[key] = _Answer(self.now(), self.now() + seconds, found)
+        self._known[key] = _Answer(self.now() + seconds, found)
 
 
 def _expiry(token: str) -> float | None:

@@ -113,6 +113,7 @@ class Reader:
     async def step(self) -> bool:
         """Read a block of each log; return whether more may be there at once."""
         self._find()
+        self._look()
         self._cut_early()
         more = False
         for uid, log in list(self.logs.items()):
@@ -177,8 +178,6 @@ class Reader:
     def _read(self, uid: str, log: Log) -> bool:
         """Read a block of a log; return whether there was one."""
         tail = log.tail
-        if tail is None or not tail.closed:
-            log.look(self.now())
         if tail is None or tail.closed or log.unknown_since is not None:
             return False
         if self.spool.is_full(uid):

@@ -59,13 +59,12 @@ class Views:
         if job in self._known:
             self._known.move_to_end(job)
             return self._known[job]
-        if self._is_missing(job):
+        folder = await self._folder(job)
+        if folder is None:
             return None
         try:
-            folder = (await self.store.get(f"{manifest.IDS}/{job}")).decode()
             written = await self.store.get(f"{folder}/{manifest.MANIFEST}")
         except Missing:
-            self._note_missing(job)
             return None
         try:
             found = folder, Manifest.model_validate_json(written)
@@ -78,28 +77,25 @@ class Views:
             self._frames -= len(oldest.frames)
         return found
 
-    def _note_missing(self, job: str) -> None:
-        self._missing[job] = self.now()
-        if len(self._missing) > _MOST_MISSING:
-            self._missing.popitem(last=False)
+    async def _folder(self, job: str) -> str | None:
+        """Return where a log is stored as a whole; ``None``: nowhere, which is remembered for a while.
 
-    def _is_missing(self, job: str) -> bool:
-        """Return whether there is no such log: of a Job that is watched, nobody else than this process stores it."""
+        Of a Job that is watched until it is settled: nobody else than this process stores its log.
+        """
         since = self._missing.get(job)
-        return since is not None and (self.watched.of(job) is not None or self.now() - since < _MISSING_FOR)
+        if since is not None and (self.watched.of(job) is not None or self.now() - since < _MISSING_FOR):
+            return None
+        try:
+            return (await self.store.get(f"{manifest.IDS}/{job}")).decode()
+        except Missing:
+            self._missing[job] = self.now()
+            if len(self._missing) > _MOST_MISSING:
+                self._missing.popitem(last=False)
+            return None
 
     async def is_whole(self, job: str) -> bool:
         """Return whether a log is stored as a whole; raises ``StoreError``."""
-        if job in self._known:
-            return True
-        if self._is_missing(job):
-            return False
-        try:
-            await self.store.get(f"{manifest.IDS}/{job}")
-        except Missing:
-            self._note_missing(job)
-            return False
-        return True
+        return job in self._known or await self._folder(job) is not None
 
     def forget(self, job: str) -> None:
         """Forget a log: it was deleted, or was just stored as a whole."""

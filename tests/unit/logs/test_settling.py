@@ -153,13 +153,17 @@ def test_attempts_of_which_a_status_tells_no_more_come_first() -> None:
     ]  # fmt: skip
 
 
-def test_a_keeper_that_slept_waits_for_all_readers_anew() -> None:
-    moment = [END]
+def readers_of_a_job_that_ended(moment: list[datetime]) -> Readers:
+    """Return what is known of readers, at the ``moment`` that the list has."""
     watched = Watched(lambda: moment[0])
-    readers = Readers(watched, lambda: moment[0], since=END)
-    found, of_pod = facts()
     watched.take_job(job("COMPLETE"))
     watched.take_pod(pod(ended=True))
+    return Readers(watched, lambda: moment[0], since=END)
+
+
+def test_a_keeper_that_slept_waits_for_all_readers_anew() -> None:
+    moment, (found, of_pod) = [END], facts()
+    readers = readers_of_a_job_that_ended(moment)
     readers.hear("node-1", {POD: PodName(namespace="team", name="weather-1-abcde")})
     assert readers.heard_of(found)[POD].at == END
     moment[0] = END + timedelta(minutes=11)
@@ -169,12 +173,8 @@ def test_a_keeper_that_slept_waits_for_all_readers_anew() -> None:
 
 
 def test_a_keeper_that_is_cut_off_waits_for_an_hour() -> None:
-    moment = [END]
-    watched = Watched(lambda: moment[0])
-    readers = Readers(watched, lambda: moment[0], since=END)
-    found, of_pod = facts()
-    watched.take_job(job("COMPLETE"))
-    watched.take_pod(pod(ended=True))
+    moment, (found, of_pod) = [END], facts()
+    readers = readers_of_a_job_that_ended(moment)
     settled_after = None
     for seconds in range(0, 6000, 10):
         moment[0] = END + timedelta(seconds=seconds)

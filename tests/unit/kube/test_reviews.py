@@ -1,0 +1,72 @@
+"""Reviews are asked for once, and believed for no longer than the token is good."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from elt_operator.kube.errors import ApiError
+from elt_operator.kube.reviews import BadToken, Reviews
+
+ATTRIBUTES = {"verb": "get", "resource": "eltjobs"}
+
+
+class ApiServer:
+    """Answers each review, after a moment, and counts them."""
+
+    def __init__(self, *, allowed: bool = True, code: int = 0) -> None:
+        self.allowed, self.code, self.asked = allowed, code, 0
+
+    async def request(self, *_what: Any, **_how: Any) -> dict[str, Any]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.code:
+            raise ApiError(self.code, "No", "no")
+        return {"status": {"allowed": self.allowed}}
+
+
+def reviews_of(api_server: ApiServer, clock: list[float]) -> Reviews:
+    return Reviews(api_server, now=lambda: clock[0], clock=lambda: clock[0])  # type: ignore[arg-type]  # a client
+
+
+def token(expires: object) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps({"exp": expires}).encode()).decode().rstrip("=")
+    return f"head.{payload}.signature"
+
+
+async def test_who_ask_the_same_at_the_same_time_share_an_answer() -> None:
+    api_server = ApiServer()
+    reviews = reviews_of(api_server, [0.0])
+
+    assert await asyncio.gather(*(reviews.may("alice", ATTRIBUTES) for _ in range(20))) == [True] * 20
+    assert api_server.asked == 1
+
+
+@pytest.mark.parametrize(("allowed", "seconds"), [(True, 30), (False, 10)])
+async def test_an_answer_is_remembered_for_seconds(allowed: bool, seconds: int) -> None:
+    api_server, clock = ApiServer(allowed=allowed), [0.0]
+    reviews = reviews_of(api_server, clock)
+    for clock[0] in (0.0, seconds - 0.1, seconds):
+        assert await reviews.may("alice", ATTRIBUTES) is allowed
+    assert api_server.asked == 2
+
+
+@pytest.mark.parametrize(("expires", "asked"), [(12, 2), (1_000, 1), ("soon", 1), (None, 1)])
+async def test_a_yes_is_not_believed_beyond_the_end_of_its_token(expires: object, asked: int) -> None:
+    api_server, clock = ApiServer(), [0.0]
+    reviews = reviews_of(api_server, clock)
+    for clock[0] in (0.0, 11.9, 12.0):
+        await reviews.may(token(expires), ATTRIBUTES)
+    assert api_server.asked == asked
+
+
+@pytest.mark.parametrize(("code", "error"), [(401, BadToken), (503, ApiError)])
+async def test_what_cannot_be_answered_is_not_remembered(code: int, error: type[Exception]) -> None:
+    api_server = ApiServer(code=code)
+    reviews = reviews_of(api_server, [0.0])
+    for _ in range(2):
+        with pytest.raises(error):
+            await reviews.may("alice", ATTRIBUTES)
+    assert api_server.asked == 2
