@@ -105,7 +105,7 @@ crds: setup ## Make crds/*.yaml from the models, and the chart's copy
 
 .PHONY: manifests
 manifests: ## Make manifests/install/*.yaml from the chart (needs Go the first time)
-	@helm=$$(tests/chart/tool helm4); for mode in cluster namespaced logs; do \
+	@helm=$$(tests/chart/tool helm4); for mode in cluster namespaced logs everything; do \
 	  made=$$(charts/plain "$$helm" $$mode); echo "$$made" > manifests/install/$$mode.yaml; \
 	done
 
@@ -143,11 +143,11 @@ reproducible: ## Build the operator's image twice from nothing, with buildah, an
 ON_CLUSTER := PATH="$$($(CLUSTER_TOOL) bin):$$PATH" KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)"
 
 # What make install starts.
-INSTALLED := deployment/elt-operator deployment/elt-operator-logs daemonset/elt-operator-log-reader
+INSTALLED := deployment/elt-operator deployment/elt-operator-api deployment/elt-operator-logs daemonset/elt-operator-log-reader
 
 .PHONY: install
 install: ## Install the operator into the cluster, or its newest image
-	@for file in crds/*.yaml manifests/install/logs.yaml; do echo ---; cat "$$file"; done \
+	@for file in crds/*.yaml manifests/install/everything.yaml; do echo ---; cat "$$file"; done \
 	  | sed 's|localhost/|$(IMAGES_FROM)/|' | sed "s|path: /var/log/pods|path: $$($(CLUSTER_TOOL) pod-logs)|" \
 	  | $(ON_CLUSTER) kubectl apply --server-side --force-conflicts -f -
 	@$(ON_CLUSTER) kubectl -n elt-operator rollout restart $(INSTALLED)
@@ -215,6 +215,10 @@ endif
 record: ## Record what the API server says of each ending, for the unit tests (the cluster is up, the operator installed)
 	@$(ON_CLUSTER) RECORD_ENDINGS=tests/unit/recorded $(BIN)/pytest -q tests/e2e -k test_a_job_ends -m "not alone" -n 4
 
+.PHONY: record-api
+record-api: ## Record answers of the Jobs API, as examples for its description (the cluster is up, the operator installed)
+	@$(ON_CLUSTER) IMAGES_FROM=$(IMAGES_FROM) RECORD_API=1 $(BIN)/pytest -q tests/e2e/test_api.py -k examples
+
 .PHONY: bench
 bench: $(VENV)/.bench-installed ## Measure the operator beside bare batch Jobs, on a local cluster of its own (ONLY="latency idle" for some; TIMES=3 for more makespans)
 	@CLUSTER=local $(ON_CLUSTER) PYTHONPATH=tests $(BIN)/python -m bench $(ONLY) $(addprefix --before=,$(BEFORE)) $(addprefix --times=,$(TIMES))
@@ -223,6 +227,10 @@ bench: $(VENV)/.bench-installed ## Measure the operator beside bare batch Jobs, 
 .PHONY: bench-logs
 bench-logs: setup ## Measure what kept logs cost: reader, stored size, door; without a cluster (builds an S3 the first time: needs Go)
 	@PYTHONPATH=tests $(BIN)/python -m bench.kept_logs
+
+.PHONY: bench-api
+bench-api: setup ready ## Measure the Jobs API on the cluster, with 10,000 and 100,000 Jobs, half an hour (JOBS=10000 for one size)
+	@$(ON_CLUSTER) PYTHONPATH=tests $(BIN)/python -m bench.jobs_api $(JOBS)
 
 .PHONY: logs
 logs: setup ready ## Run the bars of kept logs on the cluster, full size, 40 minutes (TIMES=20 endings, AWAY_SECONDS=300); for releases

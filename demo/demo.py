@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -215,33 +216,43 @@ def loads() -> None:
     failing_load()
 
 
-def kept_log() -> None:
-    """Remove the first run with its pod, and read its log all the same."""
+def over_http() -> None:
+    """Remove the first run with its pod; then list the Jobs and read its log over HTTP, as a user who may only look."""
     say()
-    say("The log outlives the run:")
+    say("Over HTTP, with the token of a service account that may only look:")
     in_demo("wait", "eltjob/weather-1", "--for=jsonpath={.status.log.state}=Kept", "--timeout=60s")
     job = json.loads(in_demo("get", "eltjob", "weather-1", "-o", "json"))
     in_demo("delete", "job", job["status"]["taskName"])
     in_demo("create", "serviceaccount", "reader")
     in_demo("create", "rolebinding", "reader", "--clusterrole=view", f"--serviceaccount={NAMESPACE}:reader")
-    text = read_log(job["metadata"]["uid"], in_demo("create", "token", "reader").strip())
-    say("  its end:\n" + last_lines(text, 2))
-    expect("lines kept", len(text.splitlines()), job["status"]["log"]["lines"])
+    with the_api(in_demo("create", "token", "reader").strip()) as get:
+        listed = json.loads(get(f"/workspaces/{NAMESPACE}/jobs?sort=created,asc"))["_embedded"]["jobs"]
+        for one in listed:
+            say(f"  {one['id']}  {one['name']}  {one['status']}")
+        expect("Jobs", [one["status"] for one in listed], ["COMPLETE", "COMPLETE", "ERROR"])
+        log = get(f"/jobs/{job['metadata']['uid']}/logs")
+    say("  the log of weather-1, although its run is gone:\n" + last_lines(log, 2))
+    expect("lines kept", len(log.splitlines()), job["status"]["log"]["lines"])
 
 
-def read_log(uid: str, token: str) -> str:
-    """Return the log of a Job, from the keeper of logs; see docs/logs.md."""
-    forward = ("kubectl", "--namespace", "elt-operator", "port-forward", "service/elt-operator-logs", ":8081")
+@contextmanager
+def the_api(token: str) -> Iterator[Callable[[str], str]]:
+    """Give what gets something from the API, with a token; see docs/api.md."""
+    forward = ("kubectl", "--namespace", "elt-operator", "port-forward", "service/elt-operator-api", ":80")
     with subprocess.Popen(forward, stdout=subprocess.PIPE, text=True) as forwarding:
-        try:
-            found = re.search(r"127\.0\.0\.1:\d+", forwarding.stdout.readline() if forwarding.stdout else "")
-            if not found:
-                raise DemoError("kubectl port-forward to service/elt-operator-logs does not work")
-            request = urllib.request.Request(f"http://{found[0]}/v1/logs/{uid}")
+        found = re.search(r"127\.0\.0\.1:\d+", forwarding.stdout.readline() if forwarding.stdout else "")
+        if not found:
+            raise DemoError("kubectl port-forward to service/elt-operator-api does not work")
+
+        def get(path: str) -> str:
+            request = urllib.request.Request(f"http://{found[0]}/api{path}")
             request.add_header("Authorization", f"Bearer {token}")
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
                 text: str = answer.read().decode()
                 return text
+
+        try:
+            yield get
         finally:
             forwarding.terminate()
 
@@ -255,7 +266,7 @@ def what_is_there() -> None:
     say(f"  export PATH={cluster('bin').strip()}:$PATH KUBECONFIG={os.environ['KUBECONFIG']}")
     say(f"  kubectl -n {NAMESPACE} describe eltjob weather-3     # why it failed")
     say(f"  kubectl -n {NAMESPACE} logs job/weather-r3           # its full log, as long as the run is there")
-    say("  docs/logs.md                                     # how to read it later")
+    say("  docs/api.md                                      # how to read it later, and all else over HTTP")
     say("  kubectl explain eltpipelines.spec                # every field")
     say(f"  sed 's/weather-1/weather-4/' demo/job-first.yaml | kubectl -n {NAMESPACE} apply -f -   # run it again")
     say("  make cluster-down                                # remove the cluster")
@@ -272,7 +283,7 @@ def main() -> None:
             set_up_operator()
             set_up_namespace()
             loads()
-            kept_log()
+            over_http()
             what_is_there()
     except DemoError as error:
         sys.exit(f"\ndemo: {error}")

@@ -7,6 +7,7 @@ from typing import Final
 
 _PROGRAMS: Final = {
     "controller": "runs Pipelines and Jobs",
+    "api": "answers requests over HTTP: the Jobs API",
     "log-reader": "reads the logs of a node's runs",
     "logs": "keeps the logs of all runs, and lets them be read",
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,8 +14,11 @@ CHART = ROOT / "charts" / "elt-operator"
 VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
 OLDEST_KUBERNETES = "1.34.0"
 NAMESPACE = "elt-operator"
+API = "--set=api.enabled=true"
 LOGS = "--set=logs.enabled=true"
 FOLLOW = "--set=logs.enabled=true,logs.source=follow"
+SOME = "--set=namespaces={team-a,team-b}"
+CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 
 Manifest = dict[str, Any]
 
@@ -68,12 +72,17 @@ def value_set(name: str) -> Path:
 
 
 def component(body: Manifest) -> str:
-    """Return whose an object is: operator, logs (the keeper's), log-reader or test."""
+    """Return whose an object is: operator, api, logs (the keeper's), log-reader or test."""
     return str(body["metadata"]["labels"]["app.kubernetes.io/component"])
 
 
+def parts_of(text: str, *programs: str) -> list[tuple[str, str]]:
+    """Return kind and name of the objects of some programs."""
+    return [(body["kind"], body["metadata"]["name"]) for body in objects(text) if component(body) in programs]
+
+
 def workload(text: str, program: str = "operator") -> Manifest:
-    """Return the Deployment or DaemonSet of a program: operator, logs or log-reader."""
+    """Return the Deployment or DaemonSet of a program: operator, api, logs or log-reader."""
     (found,) = (body for body in of_kind(objects(text), "Deployment", "DaemonSet") if component(body) == program)
     return found
 
@@ -88,6 +97,17 @@ def container(text: str, program: str = "operator") -> Manifest:
     return dict(found)
 
 
+def environment(text: str, program: str) -> dict[str, str]:
+    """Return the variables of a program that have a value."""
+    return {variable["name"]: variable["value"] for variable in container(text, program)["env"] if "value" in variable}
+
+
+def set_variables(monkeypatch: pytest.MonkeyPatch, text: str, program: str) -> None:
+    """Have the variables of a program that have a value be those of this process."""
+    for name, value in environment(text, program).items():
+        monkeypatch.setenv(name, value)
+
+
 def rights(roles: Iterable[Manifest]) -> set[tuple[str, str, str]]:
     """Return group, resource and verb of all that some roles grant."""
     return {
@@ -98,3 +118,20 @@ def rights(roles: Iterable[Manifest]) -> set[tuple[str, str, str]]:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+def granted(bodies: list[Manifest], account: str) -> dict[str, set[tuple[str, str, str]]]:
+    """Return what a service account may do, by namespace; empty: in the whole cluster."""
+    found: dict[str, set[tuple[str, str, str]]] = {}
+    who = {"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}
+    for binding in of_kind(bodies, "RoleBinding", "ClusterRoleBinding"):
+        place, role = binding["metadata"].get("namespace", ""), binding["roleRef"]
+        if who in binding["subjects"]:
+            assert binding["subjects"] == [who], "a role for each program"
+            bound = [
+                body
+                for body in of_kind(bodies, role["kind"])
+                if (body["metadata"]["name"], body["metadata"].get("namespace", "")) == (role["name"], place)
+            ]
+            found[place] = found.get(place, set()) | rights(bound)
+    return found

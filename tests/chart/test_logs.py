@@ -7,18 +7,23 @@ from urllib.parse import urlsplit
 import pytest
 
 from chart.helm import (
+    CLUSTER_WIDE,
     FOLLOW,
     LOGS,
     NAMESPACE,
+    SOME,
     VALUE_SETS,
-    Manifest,
     component,
     container,
+    environment,
+    granted,
     objects,
     of_kind,
+    parts_of,
     pod,
     rendered,
     rights,
+    set_variables,
     value_set,
     workload,
 )
@@ -27,16 +32,8 @@ from elt_operator.settings.controller import Settings as OperatorSettings
 from elt_operator.settings.log_reader import Settings as ReaderSettings
 from elt_operator.settings.logs import Settings as KeeperSettings
 
-SOME = "--set=namespaces={team-a,team-b}"
 KEEPER, READER = "elt-operator-logs", "elt-operator-log-reader"
-PROGRAMS = ("operator", "logs", "log-reader")
-CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 OPENSHIFT = "--set=podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null"
-
-
-def parts_of(text: str, *programs: str) -> list[tuple[str, str]]:
-    """Return kind and name of the objects of some programs."""
-    return [(body["kind"], body["metadata"]["name"]) for body in objects(text) if component(body) in programs]
 
 
 def test_by_default_no_logs_are_kept() -> None:
@@ -131,23 +128,6 @@ FOLLOWS = WATCHES | {("", "pods/log", "get")}
 REVIEWS = {("authentication.k8s.io", "tokenreviews", "create")}
 
 
-def granted(bodies: list[Manifest], account: str) -> dict[str, set[tuple[str, str, str]]]:
-    """Return what a service account may do, by namespace; empty: in the whole cluster."""
-    found: dict[str, set[tuple[str, str, str]]] = {}
-    who = {"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}
-    for binding in of_kind(bodies, "RoleBinding", "ClusterRoleBinding"):
-        place, role = binding["metadata"].get("namespace", ""), binding["roleRef"]
-        if who in binding["subjects"]:
-            assert binding["subjects"] == [who], "a role for each program"
-            bound = [
-                body
-                for body in of_kind(bodies, role["kind"])
-                if (body["metadata"]["name"], body["metadata"].get("namespace", "")) == (role["name"], place)
-            ]
-            found[place] = found.get(place, set()) | rights(bound)
-    return found
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -191,46 +171,6 @@ def test_the_keepers_account_is_known_to_a_cloud() -> None:
     assert account["metadata"]["annotations"] == {
         "eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/elt-logs"
     }
-
-
-# ---------------------------------------------------------------------------- whose pods are whose
-
-
-@pytest.mark.parametrize("values", [None, value_set("labels"), value_set("names")], ids=["plain", "labels", "names"])
-def test_no_selector_finds_pods_of_another_program(values: Path | None) -> None:
-    options = ("serviceMonitor.enabled", "networkPolicy.enabled", "podDisruptionBudget.enabled")
-    text = rendered(LOGS, *(f"--set={option}=true" for option in options), values=values)
-    bodies = objects(text)
-    labels = {program: workload(text, program)["spec"]["template"]["metadata"]["labels"] for program in PROGRAMS}
-    labels["test"] = of_kind(bodies, "Pod")[0]["metadata"]["labels"]
-
-    for body in bodies:
-        for selector in selectors(body):
-            found = [program for program, its in labels.items() if selector.items() <= its.items()]
-            assert found == [component(body)], (body["kind"], body["metadata"]["name"])
-
-
-def selectors(body: Manifest) -> list[dict[str, str]]:
-    """Return by what an object chooses pods."""
-    spec = body.get("spec", {})
-    match body["kind"]:
-        case "Service":
-            return [spec["selector"]]
-        case "NetworkPolicy":
-            return [spec["podSelector"]["matchLabels"]]
-        case "DaemonSet" | "Deployment" | "PodDisruptionBudget":
-            return [spec["selector"]["matchLabels"]]
-        case _:
-            return []
-
-
-def test_labels_of_ones_own_are_on_all_pods() -> None:
-    text = rendered(LOGS, values=value_set("labels"))
-
-    for program in PROGRAMS:
-        metadata = workload(text, program)["spec"]["template"]["metadata"]
-        assert metadata["labels"]["team"] == "data-platform"
-        assert metadata["annotations"]["prometheus.io/port"] == "8080"
 
 
 # ---------------------------------------------------------------------------- the store
@@ -290,16 +230,6 @@ def test_two_keepers_never_write_at_the_same_time() -> None:
 # ---------------------------------------------------------------------------- their settings
 
 
-def environment(text: str, program: str) -> dict[str, str]:
-    """Return the variables of a program that have a value."""
-    return {variable["name"]: variable["value"] for variable in container(text, program)["env"] if "value" in variable}
-
-
-def set_variables(monkeypatch: pytest.MonkeyPatch, text: str, program: str) -> None:
-    for name, value in environment(text, program).items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.mark.parametrize(("arguments", "kept"), [([], False), ([LOGS], True), ([FOLLOW], True)])
 def test_the_operator_is_told_that_logs_are_kept(
     arguments: list[str], kept: bool, monkeypatch: pytest.MonkeyPatch
@@ -340,24 +270,6 @@ def test_the_settings_reach_a_log_reader(monkeypatch: pytest.MonkeyPatch) -> Non
     assert settings.spool_bytes == 268_435_456
     assert settings.keeper_ca == Path("/tls/ca.crt")
     assert {str(settings.pod_logs), str(settings.spool), str(settings.keeper_token.parent), "/tls"} == mounts
-
-
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_each_program_logs_as_it_is_told(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_variables(monkeypatch, rendered(LOGS, "--set=settings.logLevel=DEBUG,settings.logFormat=text"), program)
-    settings = {"operator": OperatorSettings, "logs": KeeperSettings, "log-reader": ReaderSettings}[program]()
-
-    assert (settings.log_level, settings.log_format) == ("DEBUG", "text")
-
-
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_no_variable_is_there_twice(program: str) -> None:
-    given = '--set-json=logs.keeper.env=[{"name":"TZ","value":"UTC"},{"name":"AWS_REGION","value":"eu-central-1"}]'
-    names = [
-        variable["name"] for variable in container(rendered(LOGS, given, values=value_set("settings")), program)["env"]
-    ]
-
-    assert len(names) == len(set(names))
 
 
 def test_the_keepers_own_variables_override_those_of_all() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chart.helm import ROOT, Manifest, objects, of_kind, rendered, run, tool
+from chart.helm import API, LOGS, ROOT, Manifest, objects, of_kind, rendered, run, tool
 
 OF_HELM = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -37,7 +37,7 @@ def without_labels_of_crds(bodies: list[Manifest]) -> list[Manifest]:
     return bodies
 
 
-@pytest.mark.parametrize("mode", ["cluster", "namespaced", "logs"])
+@pytest.mark.parametrize("mode", ["cluster", "namespaced", "logs", "everything"])
 def test_the_plain_manifests_are_up_to_date(mode: str) -> None:
     made = run(ROOT / "charts" / "plain", tool("helm4"), mode)
 
@@ -49,7 +49,8 @@ def test_the_plain_manifests_are_up_to_date(mode: str) -> None:
     [
         pytest.param("cluster", [], id="cluster"),
         pytest.param("namespaced", ["--set=namespaces={default}"], id="namespaced"),
-        pytest.param("logs", ["--set=logs.enabled=true"], id="logs"),
+        pytest.param("logs", [LOGS], id="logs"),
+        pytest.param("everything", [LOGS, API], id="everything"),
     ],
 )
 def test_the_plain_manifests_are_what_helm_installs(mode: str, arguments: list[str]) -> None:
@@ -78,7 +79,8 @@ def test_kustomize_builds_what_helm_installs(folder: str, arguments: list[str]) 
 
 
 @pytest.mark.parametrize(
-    ("mode", "admitted"), [("cluster", "restricted"), ("namespaced", "restricted"), ("logs", "privileged")]
+    ("mode", "admitted"),
+    [("cluster", "restricted"), ("namespaced", "restricted"), ("logs", "privileged"), ("everything", "privileged")],
 )
 def test_the_plain_namespace_admits_no_more_than_its_pods_need(mode: str, admitted: str) -> None:
     (namespace,) = of_kind(objects((ROOT / "manifests" / "install" / f"{mode}.yaml").read_text()), "Namespace")
@@ -86,6 +88,6 @@ def test_the_plain_namespace_admits_no_more_than_its_pods_need(mode: str, admitt
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == admitted
 
 
-@pytest.mark.parametrize("mode", ["cluster", "namespaced", "logs"])
+@pytest.mark.parametrize("mode", ["cluster", "namespaced", "logs", "everything"])
 def test_the_plain_manifests_have_no_word_of_helm(mode: str) -> None:
     assert "helm" not in (ROOT / "manifests" / "install" / f"{mode}.yaml").read_text().lower()

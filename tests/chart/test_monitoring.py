@@ -7,7 +7,8 @@ import promql_parser
 import pytest
 
 from builders.metrics import queried_metrics
-from chart.helm import CHART, FOLLOW, LOGS, container, objects, of_kind, rendered
+from chart.helm import API, CHART, FOLLOW, LOGS, container, objects, of_kind, rendered
+from elt_operator.api.parts import OLDEST_SECONDS
 
 METRICS = queried_metrics()
 DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text())
@@ -38,9 +39,18 @@ def test_the_dashboard_shows_each_metric() -> None:
 
 
 def test_an_alert_can_be_evaluated() -> None:
-    for name, expression in alerts("--set=prometheusRule.staleSeconds=90000", NAMED, LOGS).items():
+    for name, expression in alerts("--set=prometheusRule.staleSeconds=90000", NAMED, LOGS, API).items():
         promql_parser.parse(expression)
         assert metrics_of(expression) <= METRICS, name
+
+
+def test_the_alerts_on_the_jobs_api_are_about_all_replicas_and_about_each() -> None:
+    found = alerts(API)
+
+    assert found["EltApiAbsent"] == "absent(elt_operator_jobs_api_age_seconds)"
+    assert (
+        found["EltApiBehind"] == f"max by (namespace, pod) (elt_operator_jobs_api_age_seconds) > {OLDEST_SECONDS:.0f}"
+    )
 
 
 @pytest.mark.parametrize(("seconds", "there"), [(0, False), (90_000, True)])
@@ -51,13 +61,14 @@ def test_the_alert_on_stale_pipelines_is_an_option(seconds: int, there: bool) ->
 @pytest.mark.parametrize(
     ("arguments", "programs"),
     [
-        pytest.param([], set(), id="no logs"),
+        pytest.param([], set(), id="the operator alone"),
         pytest.param([FOLLOW], {"EltLogs", "EltLogKeeper"}, id="followed"),
         pytest.param([LOGS], {"EltLogs", "EltLogKeeper", "EltLogReader"}, id="read on the nodes"),
+        pytest.param([API], {"EltApi"}, id="the Jobs API"),
     ],
 )
 def test_there_are_alerts_on_the_programs_that_there_are(arguments: list[str], programs: set[str]) -> None:
-    found = (re.match("EltLog(s|Keeper|Reader)", name) for name in alerts(*arguments))
+    found = (re.match("EltLog(s|Keeper|Reader)|EltApi", name) for name in alerts(*arguments))
 
     assert {match[0] for match in found if match} == programs
 
@@ -65,9 +76,11 @@ def test_there_are_alerts_on_the_programs_that_there_are(arguments: list[str], p
 @pytest.mark.parametrize(
     ("arguments", "programs"),
     [
-        pytest.param([], {"operator"}, id="no logs"),
+        pytest.param([], {"operator"}, id="the operator alone"),
         pytest.param([FOLLOW], {"operator", "logs"}, id="followed"),
         pytest.param([LOGS], {"operator", "logs", "log-reader"}, id="read on the nodes"),
+        pytest.param([API], {"operator", "api"}, id="the Jobs API"),
+        pytest.param([API, LOGS], {"operator", "api", "logs", "log-reader"}, id="everything"),
     ],
 )
 def test_prometheus_finds_the_metrics_of_each_program(arguments: list[str], programs: set[str]) -> None:

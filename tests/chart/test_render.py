@@ -8,6 +8,7 @@ import yaml
 
 from chart.helm import (
     CHART,
+    CLUSTER_WIDE,
     NAMESPACE,
     OLDEST_KUBERNETES,
     ROOT,
@@ -27,7 +28,6 @@ from chart.helm import (
 )
 from elt_operator.settings.controller import Settings
 
-CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 ABOUT = yaml.safe_load((CHART / "Chart.yaml").read_text())
 SELECTOR = {
     "app.kubernetes.io/name": "elt-operator",
@@ -350,7 +350,7 @@ def test_a_proxy_is_set_as_the_documentation_shows_it() -> None:
 
 EVERYTHING = tuple(
     f"--set={name}.enabled=true"
-    for name in ("logs", "networkPolicy", "serviceMonitor", "prometheusRule", "dashboard", "podDisruptionBudget")
+    for name in ("api", "logs", "networkPolicy", "serviceMonitor", "prometheusRule", "dashboard", "podDisruptionBudget")
 )
 
 

@@ -84,6 +84,14 @@ def test_a_misspelt_name_is_refused(table: str, version: int) -> None:
             "/logs/reader/tolerations/0",
             id="a misspelt toleration of readers",
         ),
+        pytest.param("api.replicas=-1", "/api/replicas", id="less than no API"),
+        pytest.param('api.replicas="2"', "/api/replicas", id="replicas as a string"),
+        pytest.param("api.readsPerSecond=0", "/api/readsPerSecond", id="no reads"),
+        pytest.param('api.changesPerSecond="10"', "/api/changesPerSecond", id="a rate as a string"),
+        pytest.param('api.corsOrigins="https://a"', "/api/corsOrigins", id="one origin that is no list"),
+        pytest.param('api.corsOrigins=["*"]', "/api/corsOrigins/0", id="every origin"),
+        pytest.param('api.corsOrigins=["https://a/b"]', "/api/corsOrigins/0", id="an origin with a path"),
+        pytest.param('api.service.annotations={"a":1}', "/api/service/annotations/a", id="a number as an annotation"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path(argument: str, path: str) -> None:

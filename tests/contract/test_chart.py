@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from elt_operator.kube.proxies import proxy_for
-from elt_operator.settings import log_reader, logs
+from elt_operator.settings import api, log_reader, logs
+from elt_operator.settings.common import Common
 from elt_operator.settings.controller import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 INSTALL = (ROOT / "docs" / "install.md").read_text()
 LOGS = (ROOT / "docs" / "logs.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
 
 GIVEN_OTHERWISE = {"watch_namespaces", "keep_logs", "health_port", "lease_namespace", "lease_name", "identity"}
 """Settings that are the values `namespaces` and `logs.enabled`, the chart's only port, the release's namespace and
@@ -91,28 +93,30 @@ def test_each_value_of_the_settings_is_one() -> None:
         pytest.param(
             VALUES["logs"]["reader"]["spoolBytes"], log_reader.Settings.model_fields["spool_bytes"], id="spool"
         ),
+        pytest.param(VALUES["api"]["readsPerSecond"], api.Settings.model_fields["reads_per_second"], id="reads"),
+        pytest.param(VALUES["api"]["changesPerSecond"], api.Settings.model_fields["changes_per_second"], id="changes"),
     ],
 )
-def test_a_value_of_the_logs_is_the_default_of_its_setting(value: object, setting: FieldInfo) -> None:
+def test_a_value_is_the_default_of_its_setting(value: object, setting: FieldInfo) -> None:
     assert str(value) == str(setting.default)
 
 
 @pytest.mark.parametrize(
     ("path", "program", "name"),
     [
-        pytest.param("retentionDays", logs.Settings, "retention_days", id="retentionDays"),
-        pytest.param("reader/spoolBytes", log_reader.Settings, "spool_bytes", id="spoolBytes"),
-        pytest.param("maskPatterns", logs.Settings, "mask_patterns", id="maskPatterns"),
+        pytest.param("logs/retentionDays", logs.Settings, "retention_days", id="retentionDays"),
+        pytest.param("logs/reader/spoolBytes", log_reader.Settings, "spool_bytes", id="spoolBytes"),
+        pytest.param("logs/maskPatterns", logs.Settings, "mask_patterns", id="maskPatterns"),
+        pytest.param("api/readsPerSecond", api.Settings, "reads_per_second", id="readsPerSecond"),
+        pytest.param("api/changesPerSecond", api.Settings, "changes_per_second", id="changesPerSecond"),
     ],
 )
-def test_the_bounds_of_a_value_of_the_logs_are_those_of_its_setting(
-    path: str, program: type[BaseModel], name: str
-) -> None:
-    value, setting = SCHEMA["properties"]["logs"], program.model_json_schema()["properties"][name]
+def test_the_bounds_of_a_value_are_those_of_its_setting(path: str, program: type[BaseModel], name: str) -> None:
+    value, setting = SCHEMA, program.model_json_schema()["properties"][name]
     for part in path.split("/"):
         value = value["properties"][part]
 
-    for bound in ("minimum", "maximum", "maxItems"):
+    for bound in ("minimum", "exclusiveMinimum", "maximum", "maxItems"):
         assert value.get(bound) == setting.get(bound)
 
 
@@ -139,19 +143,22 @@ def test_a_setting_is_documented_with_its_variable(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "name"),
+    ("program", "page", "name"),
     [
-        pytest.param(program, name, id=f"{program.__module__.rpartition('.')[2]} {name}")
-        for program in (logs.Settings, log_reader.Settings)
-        for name in program.model_fields
-        if name != "identity"
+        pytest.param(program, page, name, id=f"{program.__module__.rpartition('.')[2]} {name}")
+        for program, page, elsewhere in (
+            (logs.Settings, LOGS, {"identity"}),
+            (log_reader.Settings, LOGS, {"identity"}),
+            (api.Settings, API, Common.model_fields.keys()),  # install.md has them
+        )
+        for name in sorted(program.model_fields.keys() - elsewhere)
     ],
 )
-def test_a_setting_of_keeper_and_reader_is_documented_with_its_default(
-    program: type[logs.Settings | log_reader.Settings], name: str
+def test_a_setting_of_another_program_is_documented_with_its_default(
+    program: type[BaseModel], page: str, name: str
 ) -> None:
     default = program.model_fields[name].get_default(call_default_factory=True)
-    stated = [row.split(" | ")[2] for row in LOGS.splitlines() if row.startswith(f"| `ELT_OPERATOR_{name.upper()}` | ")]
+    stated = [row.split(" | ")[2] for row in page.splitlines() if row.startswith(f"| `ELT_OPERATOR_{name.upper()}` | ")]
 
     assert stated
     assert default in ("", None) or program.model_fields[name].is_required() or str(default) in stated[0].strip("`")

@@ -2,23 +2,18 @@
 
 import hashlib
 import json
-import re
 import subprocess
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from http.client import HTTPException
-from typing import NamedTuple
 
-from e2e.world import Body, Namespace, kubectl
+from e2e.served import Answer, Server, token_of
+from e2e.world import Body, kubectl
 
 KEEPER, READER = "deployment/elt-operator-logs", "daemonset/elt-operator-log-reader"
 SETTLED = {"Kept", "Incomplete"}
-_AGAIN_SECONDS = 30.0
 
 WRITER = r"""
 import hashlib, os, sys, time
@@ -35,62 +30,12 @@ out.write(b"SHA " + digest.hexdigest().encode() + b"\n")
 """Writes so many megabytes at so many a second, and at the end the SHA-256 of it."""
 
 
-class Answer(NamedTuple):
-    """What the door answers."""
-
-    code: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 @dataclass
-class Door:
+class Door(Server):
     """The keeper's door."""
 
-    url: str = ""
-    forwards: bool = True
-    """Whether it is reached by `kubectl port-forward`."""
-    _forwarding: subprocess.Popen[str] | None = None
-
-    def _connect(self) -> None:
-        if not self.forwards:
-            return
-        self.close()
-        command = ["kubectl", "port-forward", "--namespace=elt-operator", KEEPER, ":8081"]
-        self._forwarding = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        line = self._forwarding.stdout.readline() if self._forwarding.stdout else ""
-        found = re.search(r"127\.0\.0\.1:(\d+)", line)
-        self.url = f"http://127.0.0.1:{found[1]}" if found else ""
-
-    def close(self) -> None:
-        if self._forwarding:
-            self._forwarding.kill()
-            self._forwarding.communicate()
-        self._forwarding = None
-
-    def ask(self, path: str, token: str, data: bytes | None = None, accept: str = "*/*") -> Answer:
-        """Return what is answered; the keeper may be starting anew."""
-        deadline = time.monotonic() + _AGAIN_SECONDS
-        while True:
-            try:
-                return self._ask(path, token, data, accept)
-            except (OSError, HTTPException):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-                self._connect()
-
-    def _ask(self, path: str, token: str, data: bytes | None, accept: str) -> Answer:
-        if not self.url:
-            self._connect()
-        request = urllib.request.Request(f"{self.url}{path}", data=data)  # noqa: S310 - http://127.0.0.1
-        request.add_header("Authorization", f"Bearer {token}")
-        request.add_header("Accept", accept)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
-                return Answer(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as refused:
-            return Answer(refused.code, dict(refused.headers), refused.read())
+    where: str = KEEPER
+    port: int = 8081
 
     def log(self, job: Body, token: str = "", query: str = "") -> Answer:
         """Return the log of a Job."""
@@ -98,11 +43,8 @@ class Door:
 
     def follow(self, job: Body) -> Iterator[bytes]:
         """Yield the lines of the log of a Job as they come, until it is complete."""
-        if not self.url:
-            self._connect()
-        request = urllib.request.Request(f"{self.url}/v1/logs/{job['metadata']['uid']}?follow=true")  # noqa: S310 - http
-        request.add_header("Authorization", f"Bearer {administrator()}")
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
+        request = self.request(f"/v1/logs/{job['metadata']['uid']}?follow=true", administrator())
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - http://127.0.0.1
             yield from answer
 
 
@@ -117,20 +59,6 @@ def administrator() -> str:
         manifest = kubectl("create", *what, "--dry-run=client", "-o", "yaml")
         kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
     return token_of("default", "e2e-logs")
-
-
-def token_of(namespace: str, account: str, *options: str) -> str:
-    """Return a new token of a service account."""
-    return kubectl("create", "token", account, f"--namespace={namespace}", "--duration=2h", *options).strip()
-
-
-def account(namespace: Namespace, name: str, cluster_role: str = "") -> str:
-    """Make a service account, with a role if one is named; return its token."""
-    kubectl("create", "serviceaccount", name, f"--namespace={namespace.name}")
-    if cluster_role:
-        whose = f"--serviceaccount={namespace.name}:{name}"
-        kubectl("create", "rolebinding", name, f"--clusterrole={cluster_role}", whose, f"--namespace={namespace.name}")
-    return token_of(namespace.name, name)
 
 
 def settled(job: Body) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from e2e import kept
 from e2e.endings import HOG, LITTLE_MEMORY, under_way, working
 from e2e.kept import Door, is_equal, settled
+from e2e.served import account, token_of
 from e2e.world import USER, Body, Namespace, audit_events, ended, kubectl
 
 LAST_WORDS = (
@@ -154,7 +155,7 @@ def test_the_log_of_a_job_that_is_deleted_at_work_is_kept(namespace: Namespace, 
 
 def test_only_who_may_read_it_reads_a_log(namespace: Namespace, door: Door) -> None:
     namespace.pipeline(script="echo one; echo two; echo three")
-    viewer, nobody = kept.account(namespace, "viewer", "view"), kept.account(namespace, "nobody")
+    viewer, nobody = account(namespace, "viewer", "view"), account(namespace, "nobody")
     namespace.job()
     job = namespace.wait("job-1", settled, 60)
     unknown = {"metadata": {"uid": "00000000-0000-4000-8000-000000000000"}}
@@ -188,20 +189,20 @@ def test_what_is_not_of_a_reader_is_refused(namespace: Namespace, door: Door) ->
     pod = namespace.wait_for_pod(working)["metadata"]["uid"]
     frames, reader = f"/v1/frames?pod={pod}", "elt-operator-log-reader"
     audience = "--audience=elt-operator-logs"
-    unbound = kept.token_of("elt-operator", reader, audience)
-    other_audience = kept.token_of("elt-operator", reader)
+    unbound = token_of("elt-operator", reader, audience)
+    other_audience = token_of("elt-operator", reader)
     kubectl("create", "serviceaccount", "somebody", f"--namespace={namespace.name}")
-    somebody = kept.token_of(namespace.name, "somebody", audience)
+    somebody = token_of(namespace.name, "somebody", audience)
 
     for token in (unbound, other_audience, somebody, "no.such.token"):
-        assert door.ask(frames, token, b"x").code == 401
+        assert door.ask(frames, token, b"x", method="POST").code == 401
 
     name = kubectl("get", "pods", "--namespace=elt-operator", "--selector=app.kubernetes.io/component=log-reader",
                    "-o", "name").split()[0].removeprefix("pod/")  # fmt: skip
-    bound = kept.token_of("elt-operator", reader, audience, "--bound-object-kind=Pod", f"--bound-object-name={name}")
-    assert door.ask(frames, bound, b"x" * 100).code == 400
-    assert door.ask(frames, bound, b"x" * (9 * 2**20)).code == 413
-    assert door.ask("/v1/frames?pod=unknown", bound, b"x").code == 404
+    bound = token_of("elt-operator", reader, audience, "--bound-object-kind=Pod", f"--bound-object-name={name}")
+    assert door.ask(frames, bound, b"x" * 100, method="POST").code == 400
+    assert door.ask(frames, bound, b"x" * (9 * 2**20), method="POST").code == 413
+    assert door.ask("/v1/frames?pod=unknown", bound, b"x", method="POST").code == 404
     assert namespace.wait("job-1", ended)["status"]["phase"] == "COMPLETE"
 
 

@@ -2,22 +2,20 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
-import yaml
-
 from e2e import kept
+from e2e.programs import OWN, Program, free_port, kubeconfig_of
+from e2e.served import token_of
 from e2e.world import kubectl
 
-NAMESPACE = "elt-operator"
 ANCHOR = """
 apiVersion: v1
 kind: Pod
@@ -41,54 +39,21 @@ def installed_are_away() -> Iterator[None]:
     """Have neither keeper nor reader installed, for as long as the context lasts."""
     nowhere = {"spec": {"template": {"spec": {"nodeSelector": {"elt-operator.io/nowhere": "true"}}}}}
     everywhere = {"spec": {"template": {"spec": {"nodeSelector": None}}}}
-    kubectl("scale", f"--namespace={NAMESPACE}", kept.KEEPER, "--replicas=0")
-    kubectl("patch", f"--namespace={NAMESPACE}", kept.READER, "-p", json.dumps(nowhere))
+    kubectl("scale", f"--namespace={OWN}", kept.KEEPER, "--replicas=0")
+    kubectl("patch", f"--namespace={OWN}", kept.READER, "-p", json.dumps(nowhere))
     for component in ("logs", "log-reader"):
-        kubectl("wait", f"--namespace={NAMESPACE}", "pod", f"--selector=app.kubernetes.io/component={component}",
+        kubectl("wait", f"--namespace={OWN}", "pod", f"--selector=app.kubernetes.io/component={component}",
                 "--for=delete", "--timeout=90s")  # fmt: skip
     kubectl("apply", "-f", "-", stdin=ANCHOR)
-    kubectl("wait", f"--namespace={NAMESPACE}", "pod/e2e-log-reader", "--for=condition=Ready", "--timeout=60s")
+    kubectl("wait", f"--namespace={OWN}", "pod/e2e-log-reader", "--for=condition=Ready", "--timeout=60s")
     try:
         yield
     finally:
-        kubectl("delete", f"--namespace={NAMESPACE}", "pod/e2e-log-reader", "--now")
-        kubectl("patch", f"--namespace={NAMESPACE}", kept.READER, "-p", json.dumps(everywhere))
-        kubectl("scale", f"--namespace={NAMESPACE}", kept.KEEPER, "--replicas=1")
+        kubectl("delete", f"--namespace={OWN}", "pod/e2e-log-reader", "--now")
+        kubectl("patch", f"--namespace={OWN}", kept.READER, "-p", json.dumps(everywhere))
+        kubectl("scale", f"--namespace={OWN}", kept.KEEPER, "--replicas=1")
         for what in (kept.KEEPER, kept.READER):
-            kubectl("rollout", "status", f"--namespace={NAMESPACE}", what, "--timeout=120s")
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-@dataclass
-class Program:
-    """One of the programs as a process."""
-
-    name: str
-    environment: Mapping[str, str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as output:
-            command = [sys.executable, "-m", "elt_operator", self.name]
-            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=dict(self.environment))
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
-
-    def restart(self) -> None:
-        self.kill()
-        self.start()
+            kubectl("rollout", "status", f"--namespace={OWN}", what, "--timeout=120s")
 
 
 @dataclass
@@ -104,7 +69,7 @@ class Own:
         port, common = free_port(), {**os.environ, "ELT_OPERATOR_LOG_FORMAT": "text", "ELT_OPERATOR_HEALTH_PORT": "0"}
         self.url = f"http://127.0.0.1:{port}"
         (self.folder / "token").write_text(self._reader_token())
-        (self.folder / "kubeconfig").write_text(self._kubeconfig())
+        (self.folder / "kubeconfig").write_text(kubeconfig_of("elt-operator-logs"))
         tool = [sys.executable, "-m", "cluster", "pod-logs"]
         tests = Path(__file__).resolve().parents[1]
         pod_logs = subprocess.run(tool, capture_output=True, text=True, check=True, cwd=tests).stdout.strip()
@@ -114,7 +79,7 @@ class Own:
             "ELT_OPERATOR_WATCH_NAMESPACES": self.namespace,
             "ELT_OPERATOR_STORE": str(self.folder / "store"),
             "ELT_OPERATOR_DOOR_PORT": str(port),
-            "ELT_OPERATOR_READER_USER": f"system:serviceaccount:{NAMESPACE}:elt-operator-log-reader",
+            "ELT_OPERATOR_READER_USER": f"system:serviceaccount:{OWN}:elt-operator-log-reader",
             **self.settings,
         }
         reader = {
@@ -130,19 +95,13 @@ class Own:
     @staticmethod
     def _reader_token() -> str:
         bound = ("--bound-object-kind=Pod", "--bound-object-name=e2e-log-reader")
-        return kept.token_of(NAMESPACE, "elt-operator-log-reader", "--audience=elt-operator-logs", *bound)
-
-    @staticmethod
-    def _kubeconfig() -> str:
-        settings = yaml.safe_load(kubectl("config", "view", "--raw", "--minify", "--flatten"))
-        settings["users"][0]["user"] = {"token": kept.token_of(NAMESPACE, "elt-operator-logs")}
-        return str(yaml.safe_dump(settings))
+        return token_of(OWN, "elt-operator-log-reader", "--audience=elt-operator-logs", *bound)
 
     def start(self) -> kept.Door:
         """Start both; return the keeper's door."""
         self.keeper.start()
         self.reader.start()
-        return kept.Door(self.url, forwards=False)
+        return kept.Door(url=self.url)
 
     def end(self) -> None:
         for program in (self.keeper, self.reader):

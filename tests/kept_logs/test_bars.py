@@ -343,7 +343,7 @@ def test_a_log_that_is_followed_is_kept_or_said_to_be_rotated(namespace: Namespa
     kubectl("create", "rolebinding", "logs", "--clusterrole=edit", "--serviceaccount=elt-operator:elt-operator-logs",
             f"--namespace={namespace.name}")  # fmt: skip
     own.keeper.start()
-    door = Door(own.url, forwards=False)
+    door = Door(url=own.url)
     write(namespace, "small", 5, 1)
     write(namespace, "large", 60, 4)
 

@@ -58,6 +58,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s-logs" (include "elt-operator.fullname" .) }}
 {{- end }}
 
+{{- define "elt-operator.apiName" -}}
+{{- printf "%s-api" (include "elt-operator.fullname" .) }}
+{{- end }}
+
 {{- define "elt-operator.readerName" -}}
 {{- printf "%s-log-reader" (include "elt-operator.fullname" .) }}
 {{- end }}

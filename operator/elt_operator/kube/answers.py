@@ -73,7 +73,12 @@ def _error_of(code: int, status: Mapping[str, Any], otherwise: str) -> ApiError:
         kind = TooLarge
     if kind is TooLarge:
         message = f"the object is too large for the API server: {message}; make properties, arguments or script smaller"
-    return kind(code, reason, message)
+    found = kind(code, reason, message)
+    found.causes = [
+        (printable(cause.get("field"), _REASON_CHARACTERS), printable(cause.get("message"), MESSAGE_CHARACTERS))
+        for cause in foreign.items(foreign.part(status, "details").get("causes"))
+    ]
+    return found
 
 
 def redirected(code: int, location: str) -> Redirected:

@@ -188,12 +188,14 @@ class Client:
 
         With ``token`` it is its bearer who asks, not we.
         """
-        headers = {"Content-Type": content_type, "Accept": accept}
-        if token:
-            if self._configuration.cert_file:
-                raise ApiError(0, "NoToken", "our client certificate would speak for whoever has the token")
-            headers["Authorization"] = f"Bearer {token}"
+        headers = {"Content-Type": content_type, "Accept": accept, **(self._as_bearer(token) if token else {})}
         return answers.json_object(await self._read(method, path, query, body, **headers))
+
+    def _as_bearer(self, token: str) -> Mapping[str, str]:
+        """Return the header with which it is the bearer of ``token`` who asks, not we."""
+        if self._configuration.cert_file:
+            raise ApiError(0, "NoToken", "our client certificate would speak for whoever has the token")
+        return {"Authorization": f"Bearer {token}"}
 
     async def pages(
         self, path: str, selectors: Mapping[str, str], *, metadata_only: bool = False, limit: int = _PAGE
@@ -230,15 +232,22 @@ class Client:
             for item in page.items:
                 yield item
 
-    async def watch(self, path: str, selectors: Mapping[str, str], version: str) -> AsyncIterator[dict[str, Any]]:
+    async def watch(
+        self, path: str, selectors: Mapping[str, str], version: str, *, seconds: int = 0
+    ) -> AsyncIterator[dict[str, Any]]:
         """Yield what happens to a collection after ``version``: ``{"type": …, "object": …}``, bookmarks too.
 
-        It ends after some minutes; whoever needs more goes on from the last version. Raises ``Expired`` when the API
-        server remembers ``version`` no more, another ``ApiError`` when it says something else or what cannot be read,
-        and what aiohttp raises when the connection is broken, or silent for longer than bookmarks take to come
+        It ends after ``seconds``, or some minutes; whoever needs more goes on from the last version. Raises ``Expired``
+        when the API server remembers ``version`` no more, another ``ApiError`` when it says something else or what
+        cannot be read, and what aiohttp raises when the connection is broken, or silent for longer than bookmarks
+        take to come
         (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
         """
-        seconds = random.randint(_WATCH_SECONDS // 2, _WATCH_SECONDS)  # noqa: S311 - so that not all watches end at once
+        timeout = (
+            aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=seconds + 5) if seconds else _WATCH_TIMEOUT
+        )
+        # Not all watches are to end at once.
+        seconds = seconds or random.randint(_WATCH_SECONDS // 2, _WATCH_SECONDS)  # noqa: S311 - no secret
         query = {
             "watch": "true",
             "resourceVersion": version,
@@ -246,7 +255,7 @@ class Client:
             "timeoutSeconds": str(seconds),
             **selectors,
         }
-        async with self._answer("GET", path, query, timeout=_WATCH_TIMEOUT) as answer:
+        async with self._answer("GET", path, query, timeout=timeout) as answer:
             async for line in answers.lines(answer.content.iter_any()):
                 if line:
                     yield answers.watch_event(line)
@@ -293,16 +302,19 @@ class Client:
             async for chunk in self.log_stream(namespace, pod, container, follow="true"):
                 take(chunk)
 
-    async def log_stream(self, namespace: str, pod: str, container: str, **query: str) -> AsyncIterator[bytes]:
+    async def log_stream(
+        self, namespace: str, pod: str, container: str, *, token: str = "", **query: str
+    ) -> AsyncIterator[bytes]:
         """Yield a container's log, each line behind the kubelet's time; with ``follow``, until it ends.
 
-        ``query`` may have more PodLogOptions. An end proves nothing: whatever stands between may cause one. Raises as
-        ``log`` does.
+        ``query`` may have more PodLogOptions. With ``token`` it is its bearer who asks. An end proves nothing: whatever
+        stands between may cause one. Raises as ``log`` does.
         """
         path = paths.PODS.object(namespace, pod, "log")
         query = {"container": container, "timestamps": "true", **query}
         begun = False
-        async with self._answer("GET", path, query, timeout=_FOLLOW_TIMEOUT) as answer:
+        headers = self._as_bearer(token) if token else {}
+        async with self._answer("GET", path, query, timeout=_FOLLOW_TIMEOUT, headers=headers) as answer:
             async for chunk in answer.content.iter_any():
                 if not begun:
                     _raise_if_lost(chunk)

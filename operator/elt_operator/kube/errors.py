@@ -1,5 +1,7 @@
 """What the API server answers with, as errors: one for each thing that can be done about it."""
 
+from collections.abc import Sequence
+
 import aiohttp
 
 from elt_operator.errors import OperatorError
@@ -13,6 +15,8 @@ class ApiError(OperatorError):
         self.code = code
         self.reason = reason
         self.message = message
+        self.causes: Sequence[tuple[str, str]] = ()
+        """What is wrong with which field, as far as the API server says it: field and words."""
 
 
 class NotFound(ApiError):

@@ -30,9 +30,11 @@ class Mirror:
     selectors: Mapping[str, str] = field(default_factory=dict)
     agrees: Callable[[], None] = lambda: None
     """Is called whenever all is known to be as it is there, or was a moment ago."""
+    refused: Callable[[Exception], None] = lambda _error: None
+    """Is called when there is no such collection, or it may not be read."""
 
-    def reflector(self, client: Client) -> Reflector:
-        """Return what watches the collection."""
+    def reflector(self, client: Client, *, seconds: int = 0) -> Reflector:
+        """Return what watches the collection; ``seconds``: how long one watch lasts, whose end also ``agrees``."""
 
         async def compare() -> str:
             gone, version = set(self.known()), ""
@@ -47,12 +49,12 @@ class Mirror:
             return version
 
         async def watch(version: str) -> AsyncIterator[dict[str, Any]]:
-            async for event in client.watch(self.path, self.selectors, version):
+            async for event in client.watch(self.path, self.selectors, version, seconds=seconds):
                 self.agrees()
                 yield event
             self.agrees()
 
-        return Reflector(self.path, list=compare, watch=watch, take=self._take_event)
+        return Reflector(self.path, list=compare, watch=watch, take=self._take_event, refused=self.refused)
 
     def _take_event(self, event: dict[str, Any]) -> None:
         body = foreign.part(event, "object")

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,17 @@ import orjson
 from elt_operator.kube import foreign
 from elt_operator.kube.client import Client
 from elt_operator.kube.errors import ApiError
+from elt_operator.kube.troubles import OUTAGES
 
 _IDENTITIES: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _RIGHTS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_SELF: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _YES_SECONDS: Final = 30.0
 _NO_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 5.0
+"""How long an answer may take."""
+_AGAIN_SECONDS: Final = 5.0
+"""How long an old answer is believed during an outage before the API server is asked again."""
 _MOST_REMEMBERED: Final = 10_000
 _UNAUTHORIZED: Final = 401
 _NODE: Final = "authentication.kubernetes.io/node-name"
@@ -27,6 +34,14 @@ _NODE: Final = "authentication.kubernetes.io/node-name"
 
 class BadToken(Exception):
     """The token is nobody's."""
+
+
+class Person(NamedTuple):
+    """Who somebody is, as the API server knows them."""
+
+    name: str
+    uid: str
+    """Empty: they have none."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,7 @@ class Identity:
 class _Answer(NamedTuple):
     """What the API server has answered."""
 
+    at: float
     until: float
     """As long as this it is believed without asking."""
     found: Any
@@ -51,6 +67,8 @@ class Reviews:
     """Asks the API server, and remembers its answers for seconds."""
 
     client: Client
+    outage_seconds: float = 0.0
+    """How old an answer may be that is still believed while the API server does not answer."""
     now: Callable[[], float] = time.monotonic
     clock: Callable[[], float] = time.time  # noqa: TID251 - a token says itself when it expires
     """Seconds since 1970, by which a token expires."""
@@ -82,16 +100,30 @@ class Reviews:
         async def ask() -> bool:
             body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
                     "spec": {"resourceAttributes": dict(attributes)}}  # fmt: skip
-            try:
-                answer = await self.client.request("POST", _RIGHTS, body, token=token)
-            except ApiError as error:
-                if error.code == _UNAUTHORIZED:
-                    raise BadToken from error
-                raise
+            answer = await self._as_bearer(token, _RIGHTS, body)
             return foreign.part(answer, "status").get("allowed") is True
 
         allowed: bool = await self._answer(token, ("may", *sorted(attributes.items())), ask)
         return allowed
+
+    async def who_is(self, token: str) -> Person:
+        """Return who the bearer of ``token`` is; raises as ``may`` does."""
+
+        async def ask() -> Person:
+            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+            user = foreign.part(await self._as_bearer(token, _SELF, body), "status", "userInfo")
+            return Person(foreign.text(user.get("username")), foreign.text(user.get("uid")))
+
+        person: Person = await self._answer(token, ("who",), ask)
+        return person
+
+    async def _as_bearer(self, token: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return await self.client.request("POST", path, body, token=token)
+        except ApiError as error:
+            if error.code == _UNAUTHORIZED:
+                raise BadToken from error
+            raise
 
     async def _answer(self, token: str, question: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
         """Return what was answered lately, or is answered now."""
@@ -100,10 +132,17 @@ class Reviews:
         if known and self.now() < known.until:
             return known.found
         try:
-            found = await self._asked(key, ask)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                found = await self._asked(key, ask)
         except BadToken:
             self._known.pop(key, None)
             raise
+        except OUTAGES:
+            left = min(known.at + self.outage_seconds - self.now(), self._left(token)) if known else 0.0
+            if known is None or left <= 0:
+                raise
+            self._known[key] = known._replace(until=self.now() + min(left, _AGAIN_SECONDS))
+            return known.found
         self._remember(key, found, self._lasts(token, found))
         return found
 
@@ -117,14 +156,17 @@ class Reviews:
 
     def _lasts(self, token: str, found: Any) -> float:
         good = bool(found.user) if isinstance(found, Identity) else bool(found)
+        return min(self._left(token), _YES_SECONDS) if good else _NO_SECONDS
+
+    def _left(self, token: str) -> float:
+        """Return for how many seconds a token is good, as it says itself."""
         expires = _expiry(token)
-        left = _YES_SECONDS if expires is None else max(0.0, expires - self.clock())
-        return min(left, _YES_SECONDS) if good else _NO_SECONDS
+        return math.inf if expires is None else max(0.0, expires - self.clock())
 
     def _remember(self, key: Any, found: Any, seconds: float) -> None:
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
-        self._known[key] = _Answer(self.now() + seconds, found)
+        self._known[key] = _Answer(self.now(), self.now() + seconds, found)
 
 
 def _expiry(token: str) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from elt_operator.kube import reviews as reviews_module
 from elt_operator.kube.errors import ApiError
 from elt_operator.kube.reviews import BadToken, Reviews
 
@@ -17,11 +18,11 @@ class ApiServer:
     """Answers each review, after a moment, and counts them."""
 
     def __init__(self, *, allowed: bool = True, code: int = 0) -> None:
-        self.allowed, self.code, self.asked = allowed, code, 0
+        self.allowed, self.code, self.asked, self.hangs = allowed, code, 0, False
 
     async def request(self, *_what: Any, **_how: Any) -> dict[str, Any]:
         self.asked += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(3600 if self.hangs else 0)
         if self.code:
             raise ApiError(self.code, "No", "no")
         return {"status": {"allowed": self.allowed}}
@@ -60,6 +61,34 @@ async def test_a_yes_is_not_believed_beyond_the_end_of_its_token(expires: object
     for clock[0] in (0.0, 11.9, 12.0):
         await reviews.may(token(expires), ATTRIBUTES)
     assert api_server.asked == asked
+
+
+async def test_an_outage_makes_nobody_wait_who_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reviews_module, "_PATIENCE_SECONDS", 0.05)
+    api_server, clock = ApiServer(), [0.0]
+    reviews = reviews_of(api_server, clock)
+    reviews.outage_seconds = 60.0
+    await reviews.may("alice", ATTRIBUTES)
+    api_server.hangs = True
+    for clock[0] in (30.0, 34.9, 35.0, 59.9):
+        assert await reviews.may("alice", ATTRIBUTES)
+    assert api_server.asked == 2, "one question is on its way"
+    clock[0] = 60.0
+    with pytest.raises(TimeoutError):
+        await reviews.may("alice", ATTRIBUTES)
+
+
+async def test_an_outage_does_not_make_a_token_last_longer() -> None:
+    api_server, clock = ApiServer(), [0.0]
+    reviews = reviews_of(api_server, clock)
+    reviews.outage_seconds = 60.0
+    await reviews.may(token(40), ATTRIBUTES)
+    api_server.code = 503
+    clock[0] = 39.0
+    assert await reviews.may(token(40), ATTRIBUTES)
+    clock[0] = 40.0
+    with pytest.raises(ApiError):
+        await reviews.may(token(40), ATTRIBUTES)
 
 
 @pytest.mark.parametrize(("code", "error"), [(401, BadToken), (503, ApiError)])

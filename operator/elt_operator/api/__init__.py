@@ -1,0 +1,1 @@
+"""The Jobs API over HTTP: reads from a cache of its own, writes with the token of whoever asks."""

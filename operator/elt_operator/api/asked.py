@@ -1,0 +1,188 @@
+"""What can be in a request, how it is checked, and what of it may be seen."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from elt_operator.api import hal, models, paging, refusals
+from elt_operator.api.entries import JobEntry, PipelineEntry
+from elt_operator.api.hal import Allowed, Json
+from elt_operator.api.parts import Parts
+from elt_operator.api.refusals import NOT_FOUND, Refused
+from elt_operator.api.rights import EVERYWHERE, token_of
+from elt_operator.resources import names
+
+_WORDS: Final = {
+    200: "What was asked for.",
+    201: "It was created; `Location` says where it is.",
+    202: "It was told to stop.",
+    204: "It was deleted.",
+    304: "Nothing has changed since the answer with the ETag in `If-None-Match`.",
+    400: "The request is wrong; `errors` says which field.",
+    401: "The token is missing, invalid or expired.",
+    403: "You may see it, but not do this.",
+    404: "There is no such thing, or you may not see it.",
+    409: "It cannot be done now.",
+    413: "The body is too large.",
+    429: "Too many requests.",
+    503: "Something that is needed does not answer.",
+}
+_FIRST_ERROR: Final = 400
+_BEARER: Final = HTTPBearer(
+    auto_error=False, scheme_name="token",
+    description="A token that the API server accepts: of a service account (`kubectl create token`), or of your login.",
+)  # fmt: skip
+
+
+class HalResponse(JSONResponse):
+    """JSON with links; its content is written already."""
+
+    media_type = "application/hal+json"
+
+    def render(self, content: bytes) -> bytes:
+        """Return it as it is."""
+        return content
+
+
+async def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsOf = Annotated[Parts, Depends(_parts)]
+
+
+async def _token(_described: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)], request: Request) -> str:
+    return token_of(request.headers.get("authorization", ""))
+
+
+Token = Annotated[str, Depends(_token)]
+
+
+async def need_knowledge(parts: PartsOf, _token: Token) -> None:
+    """Answer nothing from what is not known yet, or is too old: not even that something is not there."""
+    parts.freshness()
+
+
+async def limit_reads(parts: PartsOf, token: Token) -> None:
+    """Count a request that changes nothing."""
+    parts.reads.take(token)
+
+
+async def limit_changes(parts: PartsOf, token: Token) -> None:
+    """Count a request that changes something."""
+    parts.changes.take(token)
+
+
+Id = Annotated[str, Path(alias="id", description="A UID.", max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+WorkspaceId = Annotated[str, Path(description="The name of a namespace, or its UID.", max_length=63)]
+Details = Annotated[
+    bool, Header(alias="enable-task-details", description="Whether a Job is told with all that is known of it.")
+]
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """The parameters of a list of Jobs."""
+
+    page: Annotated[int, Query(ge=0, le=1_000_000, description="Which page, from 0.")] = 0
+    size: Annotated[int, Query(ge=1, le=paging.MOST, description="How many on a page.")] = 20
+    sort: Annotated[
+        str,
+        Query(
+            pattern=rf"^({'|'.join(paging.SORTED_BY)})(,(asc|desc))?$",
+            description="By what, then `asc` or `desc`. What has not begun, or not ended, counts as the latest.",
+        ),
+    ] = "startTime,desc"
+    status: Annotated[list[models.Status] | None, Query(description="Only with this status; may be repeated.")] = None
+    view: Annotated[str, Query(max_length=64, description="From a `next` link: the order that the list had.")] = ""
+    after: Annotated[str, Query(max_length=128, description="From a `next` link: the Job before this page.")] = ""
+
+    def query(self) -> paging.Query:
+        """Return which page it is."""
+        sort, _, order = self.sort.partition(",")
+        statuses = frozenset(self.status or ())
+        return paging.Query(self.page, self.size, sort, order != "asc", statuses, self.view, self.after)
+
+
+Wanted = Annotated[ListQuery, Depends()]
+
+
+def told_as(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """Return what the description says of answers with ``codes``, and with those that every request can have."""
+    error = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    return {
+        code: {"description": _WORDS[code], **(error if code >= _FIRST_ERROR else {})}
+        for code in (*codes, 400, 401, 404, 429, 503)
+    }
+
+
+def answer(parts: Parts, request: Request, body: Json) -> Response:
+    """Return an answer, or 304 if whoever asks has it already."""
+    data = hal.dumped(body)
+    tag = f'"{refusals.fingerprint(data)}"'
+    headers = {
+        **parts.freshness(), "ETag": tag, "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, enable-task-details",
+    }  # fmt: skip
+    if tag in [one.strip() for one in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=304, headers=headers)
+    return HalResponse(data, headers=headers)
+
+
+async def job_of(parts: Parts, token: str, uid: str, resource: str = names.JOBS) -> JobEntry:
+    """Return a Job that somebody may see; raises ``Refused`` with the same 404 if there is none, or they may not."""
+    entry = parts.catalog.jobs.get(uid)
+    await parts.rights.need(token, "get", resource, *((entry.namespace, entry.name) if entry else (EVERYWHERE, uid)))
+    if entry is None:
+        raise Refused(NOT_FOUND)
+    parts.need_served(entry.namespace)
+    return entry
+
+
+async def pipeline_of(
+    parts: Parts, token: str, uid: str, verb: str = "get", resource: str = names.PIPELINES
+) -> PipelineEntry:
+    """Return a Pipeline if somebody may do something there; raises as ``job_of`` does."""
+    entry = parts.catalog.pipelines.get(uid)
+    name = (entry.name if entry else uid) if verb == "get" else ""
+    await parts.rights.need(token, verb, resource, entry.namespace if entry else EVERYWHERE, name)
+    if entry is None:
+        raise Refused(NOT_FOUND)
+    parts.need_served(entry.namespace)
+    return entry
+
+
+async def namespace_of(parts: Parts, token: str, workspace: str, resource: str = names.JOBS) -> str:
+    """Return the name of a namespace in which somebody may list; raises ``Refused`` if there is none."""
+    known = parts.watching.workspaces
+    by_uid = next((name for name, uid in known.items() if uid == workspace), workspace)
+    namespace = workspace if workspace in known else by_uid
+    await parts.rights.need(token, "list", resource, namespace)
+    if namespace not in (parts.watching.namespaces or known):
+        raise Refused(NOT_FOUND)
+    parts.need_served(namespace)
+    return namespace
+
+
+async def allowed(parts: Parts, token: str, namespace: str, name: str = "") -> Allowed:
+    """Return what somebody may do with the Jobs of a namespace, or with one of them.
+
+    Who may see all of them is not asked about by name: that would be two questions for each Job that they look at.
+    """
+    if name and await parts.rights.may(token, "get", names.JOBS, namespace):
+        name = ""
+    stop, delete = await asyncio.gather(
+        *(parts.rights.may(token, verb, names.JOBS, namespace, name) for verb in ("patch", "delete"))
+    )
+    return Allowed(stop, delete)
+
+
+async def told(parts: Parts, token: str, entry: JobEntry, *, details: bool) -> Json:
+    """Return a Job, as somebody may see it."""
+    may = await allowed(parts, token, entry.namespace, entry.name)
+    return hal.job(entry, parts.catalog.pipeline(entry.namespace, entry.pipeline), may, details=details)

@@ -1,0 +1,158 @@
+"""What the API reads from: all Pipelines and Jobs, as they are shown, kept up to date by watches."""
+
+import itertools
+import secrets
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from elt_operator.api.entries import JobEntry, PipelineEntry, job_entry, pipeline_entry
+
+_MOST_ORDERS: Final = 16
+_MOST_GONE: Final = 10_000
+
+
+class Scope(NamedTuple):
+    """Of which Jobs: those of a namespace, or of one Pipeline there."""
+
+    namespace: str
+    pipeline: str = ""
+
+
+class Change(NamedTuple):
+    """A Job that has changed."""
+
+    number: int
+    namespace: str
+    uid: str
+    job: JobEntry | None
+    """``None``: it is gone."""
+
+
+class Order(NamedTuple):
+    """The Jobs of a scope at one moment, in an order."""
+
+    name: str
+    """By which it is found again."""
+    uids: Sequence[str]
+
+
+Arrange = Callable[[Iterable[JobEntry]], Sequence[str]]
+"""Returns the UIDs of Jobs in an order."""
+
+
+@dataclass
+class Catalog:
+    """Pipelines and Jobs by UID, by name, and by where they are."""
+
+    jobs: dict[str, JobEntry] = field(default_factory=dict)
+    pipelines: dict[str, PipelineEntry] = field(default_factory=dict)
+    changed: Callable[[Change], None] = lambda _change: None
+    """Is told of each Job that changes."""
+    started: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Which process this is: another one counts otherwise."""
+    _by_pipeline: dict[str, dict[str, dict[str, JobEntry]]] = field(default_factory=dict)
+    """Jobs by namespace, name of the Pipeline, and UID."""
+    _by_name: dict[tuple[str, str], PipelineEntry] = field(default_factory=dict)
+    _versions: defaultdict[Scope, int] = field(default_factory=lambda: defaultdict(int))
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    _gone: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
+    """UIDs of Jobs that went lately: what a write answers may be older than that."""
+    _orders: "OrderedDict[tuple[Any, ...], Order]" = field(default_factory=OrderedDict)
+
+    # -- what watches tell ---------------------------------------------------------------------------------------------
+
+    def take_job(self, body: Mapping[str, Any]) -> None:
+        """Take what is told of a Job; an older version than what is known changes nothing."""
+        entry = job_entry(body)
+        if entry is None or entry.uid in self._gone:
+            return
+        known = self.jobs.get(entry.uid)
+        if known is not None and 0 <= entry.version < known.version:
+            return
+        self.jobs[entry.uid] = entry
+        there = self._by_pipeline.setdefault(entry.namespace, {}).setdefault(entry.pipeline, {})
+        there[entry.uid] = entry
+        self._count(entry, entry)
+
+    def drop_job(self, uid: str) -> None:
+        """Take notice that a Job is gone."""
+        entry = self.jobs.pop(uid, None)
+        self._gone[uid] = None
+        if len(self._gone) > _MOST_GONE:
+            self._gone.popitem(last=False)
+        if entry is None:
+            return
+        pipelines = self._by_pipeline[entry.namespace]
+        del pipelines[entry.pipeline][uid]
+        if not pipelines[entry.pipeline]:
+            del pipelines[entry.pipeline]
+        if not pipelines:
+            del self._by_pipeline[entry.namespace]
+        self._count(entry, None)
+
+    def _count(self, entry: JobEntry, now: JobEntry | None) -> None:
+        number = next(self._numbers)
+        for scope in (Scope(entry.namespace), Scope(entry.namespace, entry.pipeline)):
+            self._versions[scope] = number
+        self.changed(Change(number, entry.namespace, entry.uid, now))
+
+    def take_pipeline(self, body: Mapping[str, Any]) -> None:
+        """Take what is told of a Pipeline."""
+        entry = pipeline_entry(body)
+        if entry is not None:
+            self.pipelines[entry.uid] = self._by_name[entry.namespace, entry.name] = entry
+
+    def drop_pipeline(self, uid: str) -> None:
+        """Take notice that a Pipeline is gone."""
+        entry = self.pipelines.pop(uid, None)
+        if entry is not None and self._by_name.get((entry.namespace, entry.name)) is entry:
+            del self._by_name[entry.namespace, entry.name]
+
+    # -- what is asked -------------------------------------------------------------------------------------------------
+
+    def pipeline(self, namespace: str, name: str) -> PipelineEntry | None:
+        """Return a Pipeline by its name."""
+        return self._by_name.get((namespace, name))
+
+    def pipelines_of(self, namespace: str) -> list[PipelineEntry]:
+        """Return the Pipelines of a namespace, by their names."""
+        return sorted((one for one in self.pipelines.values() if one.namespace == namespace), key=lambda one: one.name)
+
+    def jobs_of(self, scope: Scope) -> Iterable[JobEntry]:
+        """Return the Jobs of a scope, in no order."""
+        pipelines = self._by_pipeline.get(scope.namespace, {})
+        if scope.pipeline:
+            return pipelines.get(scope.pipeline, {}).values()
+        return itertools.chain.from_iterable(jobs.values() for jobs in pipelines.values())
+
+    def active_job(self, namespace: str, pipeline: str) -> JobEntry | None:
+        """Return a Job of a Pipeline that has not ended, the oldest."""
+        active = [job for job in self.jobs_of(Scope(namespace, pipeline)) if job.is_active]
+        return min(active, key=lambda job: (job.phase != "RUNNING", job.created, job.name), default=None)
+
+    def newest_job(self, pipeline: PipelineEntry) -> JobEntry | None:
+        """Return the Job of a Pipeline that was created last."""
+        jobs = self.jobs_of(Scope(pipeline.namespace, pipeline.name))
+        return max(jobs, key=lambda job: (job.created, job.start or job.created, job.uid), default=None)
+
+    def namespaces(self) -> set[str]:
+        """Return the namespaces that have a Pipeline or a Job."""
+        return {one.namespace for one in self.pipelines.values()} | set(self._by_pipeline)
+
+    def order(self, scope: Scope, what: tuple[Any, ...], arranged: Arrange, name: str = "") -> Order:
+        """Return the Jobs of a scope as ``arranged``; ``what`` says how that is.
+
+        With the ``name`` of an order that was returned before, and is remembered, that one.
+        """
+        if name and (before := self._orders.get((scope, what, name))):
+            return before
+        fresh = f"{self.started}-{self._versions.get(scope, 0)}"
+        known = self._orders.get((scope, what, fresh))
+        if known is None:
+            known = self._orders[scope, what, fresh] = Order(fresh, arranged(self.jobs_of(scope)))
+            if len(self._orders) > _MOST_ORDERS:
+                self._orders.popitem(last=False)
+        self._orders.move_to_end((scope, what, fresh))
+        return known

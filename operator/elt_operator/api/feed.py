@@ -1,0 +1,132 @@
+"""What changes, as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+All who listen to a workspace get the same bytes, which are made once.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Final, NamedTuple
+
+from elt_operator.api import hal
+from elt_operator.api.catalog import Catalog, Change
+
+_GATHER_SECONDS: Final = 0.1
+"""How long changes are gathered before they are sent together."""
+_MOST_BATCHES: Final = 100
+"""How many are remembered of each workspace: whoever is further behind has to list anew."""
+SILENT_SECONDS: Final = 15.0
+"""How long nothing is sent before a comment is: so that nothing on the way thinks that nobody is there."""
+MOST_LISTENERS: Final = 1_000
+
+
+class _Batch(NamedTuple):
+    """Changes that are sent together."""
+
+    last: int
+    """The number of the last one."""
+    data: bytes
+
+
+@dataclass
+class _Workspace:
+    """What has changed in a namespace lately."""
+
+    begun_at: int
+    """Changes up to this number are not known."""
+    batches: deque[_Batch] = field(default_factory=deque)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, batch: _Batch) -> None:
+        """Add changes, and wake who listens."""
+        self.batches.append(batch)
+        if len(self.batches) > _MOST_BATCHES:
+            self.begun_at = self.batches.popleft().last
+        self.more.set()
+        self.more = asyncio.Event()
+
+    def after(self, position: int) -> list[_Batch]:
+        """Return the batches that are newer than a change."""
+        newer = takewhile(lambda batch: batch.last > position, reversed(self.batches))
+        return [*reversed(list(newer))]
+
+
+@dataclass
+class Feed:
+    """Tells of each Job that changes."""
+
+    catalog: Catalog
+    listeners: int = 0
+    _last: int = 0
+    _waiting: defaultdict[str, dict[str, Change]] = field(default_factory=lambda: defaultdict(dict))
+    """By namespace and UID: of each Job the last change."""
+    _workspaces: dict[str, _Workspace] = field(default_factory=dict)
+    """Only those that somebody listens to."""
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, change: Change) -> None:
+        """Take a change of the catalog."""
+        self._last = change.number
+        if change.namespace in self._workspaces:
+            self._waiting[change.namespace][change.uid] = change
+            self._wake.set()
+
+    async def send(self) -> None:
+        """Make of changes what is sent, for ever."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(_GATHER_SECONDS)
+            self._wake.clear()
+            waiting, self._waiting = self._waiting, defaultdict(dict)
+            for namespace, changes in waiting.items():
+                if there := self._workspaces.get(namespace):
+                    ordered = sorted(changes.values(), key=lambda change: change.number)
+                    data = b"".join(self._event(change) for change in ordered)
+                    there.add(_Batch(ordered[-1].number, data))
+
+    def _event(self, change: Change) -> bytes:
+        if change.job is None:
+            kind, told = b"deleted", {"id": change.uid}
+        else:
+            pipeline = self.catalog.pipeline(change.namespace, change.job.pipeline)
+            kind, told = b"job", hal.job(change.job, pipeline, hal.Allowed(), details=True)
+        return b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (
+            self.catalog.started.encode(), change.number, kind, hal.dumped(told),
+        )  # fmt: skip
+
+    async def listen(self, namespace: str, last_id: str) -> AsyncGenerator[bytes, None]:
+        """Yield events from behind ``last_id`` on; where those are not known any more, first the event `reset`.
+
+        An empty piece is yielded when nothing has happened for a while.
+        """
+        self.listeners += 1
+        there = self._workspaces.get(namespace)
+        if there is None:
+            there = self._workspaces[namespace] = _Workspace(self._last)
+        try:
+            position = self._position(there, last_id)
+            if position is None:
+                position = self._last
+                yield b"id: %s-%d\nevent: reset\ndata: {}\n\n" % (self.catalog.started.encode(), position)
+            while True:
+                more = there.more
+                if position < there.begun_at:
+                    return  # too slow: whoever comes back gets a reset
+                for batch in there.after(position):
+                    yield batch.data
+                    position = batch.last
+                try:
+                    async with asyncio.timeout(SILENT_SECONDS):
+                        await more.wait()
+                except TimeoutError:
+                    yield b""
+        finally:
+            self.listeners -= 1
+
+    def _position(self, there: _Workspace, last_id: str) -> int | None:
+        started, _, number = last_id.rpartition("-")
+        if started != self.catalog.started or not number.isdigit() or int(number) < there.begun_at:
+            return None
+        return int(number)
