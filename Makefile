@@ -38,6 +38,7 @@ lock: setup ## Renew the locked versions: requirements/*.lock from pyproject.tom
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --extra operator --output-file requirements/runtime.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header pyproject.toml --extra operator --group dev --output-file requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --group fuzz --constraint requirements/dev.lock --output-file requirements/fuzz.lock
 	echo hatchling | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate --constraint requirements/dev.lock --output-file requirements/build.lock -
 	for image in elt-demo elt-tools; do (cd images/$$image && ../../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --output-file requirements.lock requirements.in); done
 
@@ -231,6 +232,14 @@ bench-logs: setup ## Measure what kept logs cost: reader, stored size, door; wit
 .PHONY: bench-api
 bench-api: setup ready ## Measure the Jobs API on the cluster, with 10,000 and 100,000 Jobs, half an hour (JOBS=10000 for one size)
 	@$(ON_CLUSTER) PYTHONPATH=tests $(BIN)/python -m bench.jobs_api $(JOBS)
+
+.PHONY: fuzz-api
+fuzz-api: setup $(VENV)/.fuzz-installed ready ## Send the Jobs API what its description allows, and what it does not, as three users; for releases (EXAMPLES=50)
+	@$(E2E) $(SUITE) 'fuzz the Jobs API' $(BIN)/pytest -q -rP tests/fuzz
+
+$(VENV)/.fuzz-installed: requirements/fuzz.lock $(VENV)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.lock
+	@touch $@
 
 .PHONY: logs
 logs: setup ready ## Run the bars of kept logs on the cluster, full size, 40 minutes (TIMES=20 endings, AWAY_SECONDS=300); for releases

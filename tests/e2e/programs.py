@@ -84,7 +84,7 @@ class OwnApi(Server):
     def start(self, token: str) -> None:
         """Start it; return when it answers the bearer of ``token``."""
         self.program.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120  # with 100,000 Jobs
         while (answer := self.ask("/api/workspaces", token)).code != 200:
             assert time.monotonic() < deadline, (answer, self.program.log.read_text()[-2000:])
             time.sleep(0.1)

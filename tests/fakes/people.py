@@ -7,7 +7,7 @@ import asyncio
 import copy
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,9 +33,15 @@ class Person:
     rights: dict[str, frozenset[str]]
     only: str = ""
     """The only Job that they may see."""
+    resource: str = ""
+    """Of what they are the rights; empty: of everything."""
+    also: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """More verbs, by resource."""
 
-    def may(self, verb: str, namespace: str, name: str) -> bool:
-        if self.only and name != self.only:
+    def may(self, verb: str, namespace: str, name: str, resource: str) -> bool:
+        if verb in self.also.get(resource, frozenset()):
+            return True
+        if (self.only and name != self.only) or self.resource not in {"", resource}:
             return False
         return verb in self.rights.get("", frozenset()) or verb in self.rights.get(namespace, frozenset())
 
@@ -48,6 +54,8 @@ class ApiServer:
     objects: dict[str, dict[str, Body]] = field(default_factory=dict)
     """By the path of their collection, and their name."""
     away: bool = False
+    reviews_fail_with: int = 0
+    writes_conflict: bool = False
     closed: set[str] = field(default_factory=set)
     """Namespaces that the API itself may not read."""
     requests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -105,19 +113,27 @@ class ApiServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         token = request.headers.get("Authorization", f"Bearer {OWN}").removeprefix("Bearer ")
         self.requests.append((request.method, request.path, token))
-        if token == OWN and any(f"/namespaces/{one}/" in request.path for one in self.closed):
+        refusal = self._refusal(request.path, token)
+        if refusal:
+            return refusal
+        if request.path.endswith("/selfsubjectreviews"):
+            return web.json_response({"status": {"userInfo": {"username": token, "uid": f"uid-of-{token}"}}})
+        if request.path.endswith("/selfsubjectaccessreviews"):
+            wanted = (await request.json())["spec"]["resourceAttributes"]
+            allowed = self.people[token].may(wanted["verb"], wanted["namespace"], wanted["name"], wanted["resource"])
+            return web.json_response({"status": {"allowed": allowed}})
+        return await self._of_objects(request, token)
+
+    def _refusal(self, path: str, token: str) -> web.Response | None:
+        if token == OWN and any(f"/namespaces/{one}/" in path for one in self.closed):
             return _status(403, "Forbidden", "the API may not read it")
         if self.away:
             return _status(503, "ServiceUnavailable", "it is away")
         if token != OWN and token not in self.people:
             return _status(401, "Unauthorized", "Unauthorized")
-        if request.path.endswith("/selfsubjectreviews"):
-            return web.json_response({"status": {"userInfo": {"username": token, "uid": f"uid-of-{token}"}}})
-        if request.path.endswith("/selfsubjectaccessreviews"):
-            wanted = (await request.json())["spec"]["resourceAttributes"]
-            allowed = self.people[token].may(wanted["verb"], wanted["namespace"], wanted["name"])
-            return web.json_response({"status": {"allowed": allowed}})
-        return await self._of_objects(request, token)
+        if self.reviews_fail_with and "/selfsubject" in path:
+            return _status(self.reviews_fail_with, "No", "no")
+        return None
 
     async def _of_objects(self, request: web.Request, token: str) -> web.StreamResponse:
         root = names.API_ROOT if request.path.startswith(names.API_ROOT) else "/api/v1"
@@ -125,7 +141,7 @@ class ApiServer:
         namespace, plural, *rest = parts[1:] if parts[0] == "namespaces" and len(parts) > 2 else ["", *parts]
         name = rest[0] if rest else ""
         verb = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}.get(request.method, "get" if name else "list")
-        may = verb in READS if token == OWN else self.people[token].may(verb, namespace, name)
+        may = verb in READS if token == OWN else self.people[token].may(verb, namespace, name, plural)
         if not may:
             return _status(403, "Forbidden", f'{plural} is forbidden: User "{token}" cannot {verb}')
         if "watch" in request.query:
@@ -140,6 +156,8 @@ class ApiServer:
         return await self._of_one(request, plural, there[name])
 
     async def _of_one(self, request: web.Request, plural: str, known: Body) -> web.Response:
+        if self.writes_conflict and request.method != "GET":
+            return _status(409, "Conflict", "the object has been modified")
         match request.method:
             case "PATCH":
                 return self._patch(plural, known, await request.json())

@@ -1,6 +1,6 @@
 """The application: all requests, and how errors are answered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -22,9 +22,14 @@ from elt_operator.resources import names
 
 _EXAMPLES: Final = orjson.loads(files("elt_operator.api").joinpath("examples.json").read_bytes())
 """Answers of a real API, by request, code and media type; `make record-api` records them."""
+_MOST_ERRORS: Final = 20
+_MOST_CHARACTERS: Final = 128
 _DESCRIPTION: Final = (
     "Lists, shows, creates, stops and deletes Jobs, and sends their logs, with the rights of whoever asks."
 )
+_TOLD_IN_HEADERS: Final = (
+    "Age", "ETag", "Location", "Retry-After", "X-As-Of", "X-Log-Gaps", "X-Log-State", "X-Next-Sequence",
+)  # fmt: skip
 _ROUTERS: Final = (reads.ROUTER, changes.ROUTER, streams.ROUTER)
 _MESSAGES: Final = {404: NOT_FOUND.message, 405: "This cannot be done with that method."}
 
@@ -47,7 +52,8 @@ def app(parts: Parts, origins: Sequence[str]) -> FastAPI:
     made.add_middleware(SmallBodies)
     made.openapi = lambda: _described(made)  # type: ignore[method-assign]  # as FastAPI's own documentation does it
     if origins:
-        made.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+        made.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"],
+                            expose_headers=_TOLD_IN_HEADERS)  # fmt: skip
     return made
 
 
@@ -62,8 +68,9 @@ def _described(made: FastAPI) -> dict[str, Any]:
     if not made.openapi_schema:
         found = get_openapi(title=made.title, version=made.version, description=made.description, routes=made.routes)
         schemas = found["components"]["schemas"]
-        error = models.Error.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= {**error.pop("$defs"), "Error": error}
+        for model in (models.Error, models.NewJob):
+            made_of = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= {**made_of.pop("$defs", {}), model.__name__: made_of}
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         for path, operations in found["paths"].items():
@@ -110,8 +117,14 @@ async def _invalid(request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     if any(one["loc"][0] == "path" for one in found):
         return _answer(request, NOT_FOUND)
-    wrong = [FieldError(".".join(map(str, one["loc"][1:])) or "body", one["msg"]) for one in found]
+    wrong = [FieldError(_field(one), one["msg"]) for one in found[:_MOST_ERRORS]]
     return _answer(request, Refusal(400, "; ".join(f"{field}: {words}" for field, words in wrong), wrong))
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return "body"
+    return ".".join(str(step)[:_MOST_CHARACTERS] for step in error["loc"][1:]) or "body"
 
 
 async def _without_route(request: Request, error: Exception) -> Response:
@@ -128,4 +141,5 @@ def _methods(request: Request) -> set[str]:
     """Return the methods with which there is something at the path of a request."""
     path = request.url.path.removeprefix(BASE)
     routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-    return {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
+    found = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
+    return found or {"GET"}  # the description

@@ -13,7 +13,8 @@ from elt_operator.api.entries import JobEntry, PipelineEntry
 from elt_operator.api.hal import Allowed, Json
 from elt_operator.api.parts import Parts
 from elt_operator.api.refusals import NOT_FOUND, Refused
-from elt_operator.api.rights import EVERYWHERE, token_of
+from elt_operator.api.rights import EVERYWHERE
+from elt_operator.kube.reviews import bearer
 from elt_operator.resources import names
 
 _WORDS: Final = {
@@ -31,6 +32,13 @@ _WORDS: Final = {
     429: "Too many requests.",
     503: "Something that is needed does not answer.",
 }
+_FRESH: Final = {
+    "ETag": "Send it as `If-None-Match` to get 304 as long as nothing has changed.",
+    "Age": "For how many seconds at most the answer may have been outdated.",
+    "X_As_Of": "At which moment it was right for certain.",
+}
+_AGAIN: Final = {"Retry_After": "After how many seconds to try again."}
+_HEADERS: Final = {200: _FRESH, 201: {"Location": "Where the Job is."}, 304: _FRESH, 429: _AGAIN, 503: _AGAIN}
 _FIRST_ERROR: Final = 400
 _BEARER: Final = HTTPBearer(
     auto_error=False, scheme_name="token",
@@ -57,7 +65,7 @@ PartsOf = Annotated[Parts, Depends(_parts)]
 
 
 async def _token(_described: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)], request: Request) -> str:
-    return token_of(request.headers.get("authorization", ""))
+    return bearer(request.headers.get("authorization", ""))
 
 
 Token = Annotated[str, Depends(_token)]
@@ -116,28 +124,42 @@ def told_as(*codes: int) -> dict[int | str, dict[str, Any]]:
     """Return what the description says of answers with ``codes``, and with those that every request can have."""
     error = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
     return {
-        code: {"description": _WORDS[code], **(error if code >= _FIRST_ERROR else {})}
+        code: {"description": _WORDS[code], "headers": in_headers(**_HEADERS.get(code, {})),
+               **(error if code >= _FIRST_ERROR else {})}
         for code in (*codes, 400, 401, 404, 429, 503)
-    }
+    }  # fmt: skip
+
+
+def in_headers(**words: str) -> dict[str, Any]:
+    """Return what the description says of headers: by their names, with `_` for `-`."""
+    return {name.replace("_", "-"): {"description": one, "schema": {"type": "string"}} for name, one in words.items()}
 
 
 def answer(parts: Parts, request: Request, body: Json) -> Response:
-    """Return an answer, or 304 if whoever asks has it already."""
+    """Return an answer, or 304 if whoever asks has it already; raises ``Refused`` while too many are not read."""
+    if parts.sending.is_full:
+        raise Refused(refusals.UNREAD)
     data = hal.dumped(body)
     tag = f'"{refusals.fingerprint(data)}"'
     headers = {
         **parts.freshness(), "ETag": tag, "Cache-Control": "private, no-cache",
         "Vary": "Authorization, enable-task-details",
     }  # fmt: skip
-    if tag in [one.strip() for one in request.headers.get("if-none-match", "").split(",")]:
+    if _has(request, tag):
         return Response(status_code=304, headers=headers)
     return HalResponse(data, headers=headers)
+
+
+def _has(request: Request, tag: str) -> bool:
+    """Return whether whoever asks has the answer with this tag; on the way it may have become a weak one."""
+    known = ",".join(request.headers.getlist("if-none-match")).split(",")
+    return not {"*", tag}.isdisjoint(one.strip().removeprefix("W/") for one in known)
 
 
 async def job_of(parts: Parts, token: str, uid: str, resource: str = names.JOBS) -> JobEntry:
     """Return a Job that somebody may see; raises ``Refused`` with the same 404 if there is none, or they may not."""
     entry = parts.catalog.jobs.get(uid)
-    await parts.rights.need(token, "get", resource, *((entry.namespace, entry.name) if entry else (EVERYWHERE, uid)))
+    await parts.rights.need(token, "get", resource, *((entry.namespace, entry.name) if entry else (EVERYWHERE, "")))
     if entry is None:
         raise Refused(NOT_FOUND)
     parts.need_served(entry.namespace)
@@ -149,7 +171,7 @@ async def pipeline_of(
 ) -> PipelineEntry:
     """Return a Pipeline if somebody may do something there; raises as ``job_of`` does."""
     entry = parts.catalog.pipelines.get(uid)
-    name = (entry.name if entry else uid) if verb == "get" else ""
+    name = entry.name if entry and verb == "get" else ""
     await parts.rights.need(token, verb, resource, entry.namespace if entry else EVERYWHERE, name)
     if entry is None:
         raise Refused(NOT_FOUND)
@@ -176,10 +198,17 @@ async def allowed(parts: Parts, token: str, namespace: str, name: str = "") -> A
     """
     if name and await parts.rights.may(token, "get", names.JOBS, namespace):
         name = ""
-    stop, delete = await asyncio.gather(
-        *(parts.rights.may(token, verb, names.JOBS, namespace, name) for verb in ("patch", "delete"))
+    pipeline, stop, delete = await asyncio.gather(
+        parts.rights.may(token, "get", names.PIPELINES, namespace),
+        *(parts.rights.may(token, verb, names.JOBS, namespace, name) for verb in ("patch", "delete")),
     )
-    return Allowed(stop, delete)
+    return Allowed(pipeline, stop, delete)
+
+
+async def newest_job(parts: Parts, token: str, pipeline: PipelineEntry) -> JobEntry | None:
+    """Return the Job of a Pipeline that was created last, if somebody may see it."""
+    may = await parts.rights.may(token, "get", names.JOBS, pipeline.namespace)
+    return parts.catalog.newest_job(pipeline) if may else None
 
 
 async def told(parts: Parts, token: str, entry: JobEntry, *, details: bool) -> Json:

@@ -21,14 +21,21 @@ class SmallBodies:
 
     async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
         """Pass a request on."""
-        left = MOST
+        left, started = MOST, False
 
         async def receiving() -> Message:
             nonlocal left
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
+                if started:  # it is too late for another answer
+                    return {"type": "http.disconnect"}
                 raise HTTPException(_TOO_LARGE, f"The body is larger than {MOST} bytes.")
             return message
 
-        await self.app(scope, receiving, send)
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        await self.app(scope, receiving, sending)

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from elt_operator.api.entries import JobEntry, PipelineEntry, job_entry, pipeline_entry
+from elt_operator.kube import foreign
 
-_MOST_ORDERS: Final = 16
+_MOST_ORDERS: Final = 1_000
+_MOST_PLACES: Final = 1_000_000
+"""How many places all orders have together; each takes eight bytes."""
+_MOST_WRITTEN: Final = 1_000
 _MOST_GONE: Final = 10_000
 
 
@@ -60,16 +64,35 @@ class Catalog:
     _gone: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
     """UIDs of Jobs that went lately: what a write answers may be older than that."""
     _orders: "OrderedDict[tuple[Any, ...], Order]" = field(default_factory=OrderedDict)
+    """That of the longest ago first."""
+    _places: int = 0
+    """How many places all orders have together."""
+    _written: "OrderedDict[str, int]" = field(default_factory=OrderedDict)
+    """The versions of Jobs that were just written, by UID: what watches tell may be older for a moment."""
 
     # -- what watches tell ---------------------------------------------------------------------------------------------
 
     def take_job(self, body: Mapping[str, Any]) -> None:
-        """Take what is told of a Job; an older version than what is known changes nothing."""
+        """Take what a watch tells of a Job, in its order; what is older than what was just written changes nothing."""
+        uid, version = foreign.uid(body), foreign.version(body)
+        if uid in self._written and version.isdigit():
+            if int(version) < self._written[uid]:
+                return
+            del self._written[uid]
+        self._take(body)
+
+    def take_written(self, body: Mapping[str, Any]) -> None:
+        """Take what the API server has answered to a write."""
+        version = foreign.version(body)
+        if version.isdigit():
+            self._written[foreign.uid(body)] = int(version)
+            if len(self._written) > _MOST_WRITTEN:
+                self._written.popitem(last=False)
+        self._take(body)
+
+    def _take(self, body: Mapping[str, Any]) -> None:
         entry = job_entry(body)
-        if entry is None or entry.uid in self._gone:
-            return
-        known = self.jobs.get(entry.uid)
-        if known is not None and 0 <= entry.version < known.version:
+        if entry is None or entry.uid in self._gone or entry == self.jobs.get(entry.uid):
             return
         self.jobs[entry.uid] = entry
         there = self._by_pipeline.setdefault(entry.namespace, {}).setdefault(entry.pipeline, {})
@@ -79,6 +102,7 @@ class Catalog:
     def drop_job(self, uid: str) -> None:
         """Take notice that a Job is gone."""
         entry = self.jobs.pop(uid, None)
+        self._written.pop(uid, None)
         self._gone[uid] = None
         if len(self._gone) > _MOST_GONE:
             self._gone.popitem(last=False)
@@ -91,6 +115,9 @@ class Catalog:
         if not pipelines:
             del self._by_pipeline[entry.namespace]
         self._count(entry, None)
+        for scope in (Scope(entry.namespace), Scope(entry.namespace, entry.pipeline)):
+            if not any(True for _ in self.jobs_of(scope)):
+                del self._versions[scope]
 
     def _count(self, entry: JobEntry, now: JobEntry | None) -> None:
         number = next(self._numbers)
@@ -147,12 +174,15 @@ class Catalog:
         With the ``name`` of an order that was returned before, and is remembered, that one.
         """
         if name and (before := self._orders.get((scope, what, name))):
+            self._orders.move_to_end((scope, what, name))
             return before
         fresh = f"{self.started}-{self._versions.get(scope, 0)}"
         known = self._orders.get((scope, what, fresh))
         if known is None:
             known = self._orders[scope, what, fresh] = Order(fresh, arranged(self.jobs_of(scope)))
-            if len(self._orders) > _MOST_ORDERS:
-                self._orders.popitem(last=False)
+            self._places += len(known.uids)
+            while len(self._orders) > _MOST_ORDERS or (self._places > _MOST_PLACES and len(self._orders) > 1):
+                _, forgotten = self._orders.popitem(last=False)
+                self._places -= len(forgotten.uids)
         self._orders.move_to_end((scope, what, fresh))
         return known

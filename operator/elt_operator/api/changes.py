@@ -1,9 +1,11 @@
 """Requests that change something: create, stop and delete a Job."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from elt_operator.api import models
 from elt_operator.api.asked import (
@@ -20,8 +22,13 @@ from elt_operator.api.asked import (
     told_as,
 )
 from elt_operator.api.hal import BASE, dumped
+from elt_operator.api.refusals import Refusal, Refused, bad
+from elt_operator.resources import names
 
 ROUTER: Final = APIRouter(dependencies=[Depends(limit_changes), Depends(need_knowledge)], responses=told_as(403))
+_BODY: Final = {"requestBody": {"content": {"application/json": {
+    "schema": {"anyOf": [{"$ref": "#/components/schemas/NewJob"}, {"type": "null"}]},
+}}}}  # fmt: skip
 _KEY: Final = "Any text: a second request with it is answered with the Job of the first."
 
 
@@ -34,22 +41,44 @@ class _How:
     details: Details = False
 
 
-@ROUTER.post("/pipelines/{id}/jobs", summary="Create a Job", status_code=201, response_model=models.Job, responses={
-    200: {"model": models.Job, "description": "The Job that this Idempotency-Key has made before."},
-    **told_as(201, 409, 413),
-})  # fmt: skip
-@ROUTER.post("/pipeline/{id}/jobs", summary="Create a Job", status_code=201, response_model=models.Job, responses={
-    200: {"model": models.Job, "description": "The Job that this Idempotency-Key has made before."},
-    **told_as(201, 409, 413),
-})  # fmt: skip
+_CREATE: Final[dict[str, Any]] = {
+    "summary": "Create a Job", "status_code": 201, "response_model": models.Job, "openapi_extra": _BODY,
+    "responses": {
+        200: {"model": models.Job, "description": "The Job that this Idempotency-Key has made before."},
+        **told_as(201, 409, 413),
+    },
+}  # fmt: skip
+
+
+@ROUTER.post("/pipelines/{id}/jobs", **_CREATE)
+@ROUTER.post("/pipeline/{id}/jobs", **_CREATE)
 async def create_job(
-    parts: PartsOf, token: Token, uid: Id, how: Annotated[_How, Depends()], wanted: models.NewJob | None = None
-) -> Response:
+    request: Request, parts: PartsOf, token: Token, uid: Id, how: Annotated[_How, Depends()]
+) -> Response:  # fmt: skip
     """Run a Pipeline. While another Job of it is RUNNING or QUEUED, this is a conflict, unless it is to queue."""
     entry = await pipeline_of(parts, token, uid)
-    created, new = await parts.writes.create(token, entry, wanted or models.NewJob(), queue=how.queue, key=how.key)
+    if not await parts.rights.may(token, "create", names.JOBS, entry.namespace):
+        raise Refused(Refusal(403, f"You may not create Jobs (eltjobs) in namespace {entry.namespace}."))
+    wanted = await _new_job(request)
+    names_jobs = await parts.rights.may(token, "get", names.JOBS, entry.namespace)
+    created, new = await parts.writes.create(token, entry, wanted, queue=how.queue, key=how.key, names_jobs=names_jobs)
     body = dumped(await told(parts, token, created, details=how.details))
     return HalResponse(body, 201 if new else 200, {"Location": f"{BASE}/jobs/{created.uid}"})
+
+
+async def _new_job(request: Request) -> models.NewJob:
+    """Return what is to be created. It is read only once it is known who asks, and that they may do it."""
+    body = await request.body()
+    if not body.strip():
+        return models.NewJob()
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise bad("Content-Type", "must be application/json")
+    try:
+        return models.NewJob.model_validate_json(body) if body.strip() != b"null" else models.NewJob()
+    except ValidationError as error:
+        found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False, include_input=False)]
+        raise RequestValidationError(found) from error
 
 
 @ROUTER.put(

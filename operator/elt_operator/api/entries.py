@@ -1,5 +1,6 @@
 """Of a Pipeline and a Job: what the API shows, and nothing else; some hundred bytes each."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from elt_operator.kube import foreign
 from elt_operator.resources.phases import Phase
 
 _PHASES: Final = frozenset(phase.value for phase in Phase)
+_LARGE: Final = 1_024
+"""From so many bytes on, details are compressed."""
 _INTERNED: Final = 4_096
 """How many different details are shared: many Jobs of a Pipeline say the same."""
 
@@ -43,8 +46,6 @@ class JobEntry:
     uid: str
     namespace: str
     name: str
-    version: int
-    """Its resourceVersion, which grows with each change; -1: it is no number."""
     pipeline: str
     """The Pipeline's name."""
     created: float
@@ -59,7 +60,7 @@ class JobEntry:
     log: str
     """What became of its log: Collecting, Kept or Incomplete; empty: nothing is said of it."""
     details: bytes
-    """What is shown only if it is asked for, as JSON."""
+    """What ``details_of`` returns, packed."""
 
     @property
     def is_active(self) -> bool:
@@ -98,7 +99,7 @@ def job_entry(body: Mapping[str, Any]) -> JobEntry | None:
     exit_code = status.get("exitCode")
     return JobEntry(
         uid=whose.uid, namespace=intern(whose.namespace), name=whose.name, pipeline=intern(pipeline),
-        version=_version(body), created=foreign.created(body).timestamp(),
+        created=foreign.created(body).timestamp(),
         phase=intern(phase) if isinstance(phase, str) and phase in _PHASES else Phase.QUEUED.value,
         reason=intern(foreign.said(status, "reason")), start=_seconds(status.get("startTime")),
         end=_seconds(status.get("endTime")),
@@ -108,12 +109,14 @@ def job_entry(body: Mapping[str, Any]) -> JobEntry | None:
     )  # fmt: skip
 
 
-USUAL_DETAILS: Final[Mapping[str, Any]] = {
+_USUAL_DETAILS: Final[Mapping[str, Any]] = {
     "taskName": None, "exitMessage": None, "errorMessage": None, "arguments": None, "properties": None,
     "fullRefresh": False, "trigger": "Manual", "intervalStart": None, "intervalEnd": None, "message": None,
     "rows": None, "warnings": 0,
 }  # fmt: skip
 """What an entry does not hold, because it is so."""
+NO_DETAILS: Final[Mapping[str, None]] = dict.fromkeys(_USUAL_DETAILS)
+"""What is shown of them if nobody has asked."""
 _known: dict[bytes, bytes] = {}
 
 
@@ -135,19 +138,23 @@ def _details(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bytes:
         "rows": result.get("rows"),
         "warnings": status.get("warningCount") or 0,
     }
-    data = orjson.dumps({name: value for name, value in told.items() if value != USUAL_DETAILS[name]})
+    data = orjson.dumps({name: value for name, value in told.items() if value != _USUAL_DETAILS[name]})
     if len(_known) >= _INTERNED:
         _known.clear()
     known = _known.get(data)
     if known is None:
         known = bytes(memoryview(data))  # what orjson returns holds some kilobytes
+        if len(known) > _LARGE:
+            return zlib.compress(known, 1)
         _known[known] = known
     return known
 
 
-def _version(body: Mapping[str, Any]) -> int:
-    version = foreign.version(body)
-    return int(version) if version.isdigit() else -1
+def details_of(entry: JobEntry) -> dict[str, Any]:
+    """Return what is shown of a Job only if it is asked for."""
+    packed = entry.details if entry.details.startswith(b"{") else zlib.decompress(entry.details)
+    told: dict[str, Any] = orjson.loads(packed)
+    return {**_USUAL_DETAILS, **told}
 
 
 def _seconds(value: Any) -> float | None:

@@ -17,9 +17,13 @@ _GATHER_SECONDS: Final = 0.1
 """How long changes are gathered before they are sent together."""
 _MOST_BATCHES: Final = 100
 """How many are remembered of each workspace: whoever is further behind has to list anew."""
+_MOST_BYTES: Final = 1024 * 1024
+"""How large they may be together."""
+_MOST_IDLE: Final = 32
+"""How many workspaces are remembered to which nobody listens any more."""
+_MOST_DIGITS: Final = 15
 SILENT_SECONDS: Final = 15.0
 """How long nothing is sent before a comment is: so that nothing on the way thinks that nobody is there."""
-MOST_LISTENERS: Final = 1_000
 
 
 class _Batch(NamedTuple):
@@ -37,13 +41,18 @@ class _Workspace:
     begun_at: int
     """Changes up to this number are not known."""
     batches: deque[_Batch] = field(default_factory=deque)
+    size: int = 0
+    """Bytes of all of them."""
+    listeners: int = 0
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, batch: _Batch) -> None:
         """Add changes, and wake who listens."""
         self.batches.append(batch)
-        if len(self.batches) > _MOST_BATCHES:
-            self.begun_at = self.batches.popleft().last
+        self.size += len(batch.data)
+        while len(self.batches) > _MOST_BATCHES or (self.size > _MOST_BYTES and len(self.batches) > 1):
+            oldest = self.batches.popleft()
+            self.begun_at, self.size = oldest.last, self.size - len(oldest.data)
         self.more.set()
         self.more = asyncio.Event()
 
@@ -101,10 +110,11 @@ class Feed:
 
         An empty piece is yielded when nothing has happened for a while.
         """
+        there = self._workspaces.pop(namespace, None) or _Workspace(self._last)
+        self._workspaces[namespace] = there
         self.listeners += 1
-        there = self._workspaces.get(namespace)
-        if there is None:
-            there = self._workspaces[namespace] = _Workspace(self._last)
+        there.listeners += 1
+        self._forget()
         try:
             position = self._position(there, last_id)
             if position is None:
@@ -124,9 +134,17 @@ class Feed:
                     yield b""
         finally:
             self.listeners -= 1
+            there.listeners -= 1
+
+    def _forget(self) -> None:
+        """Forget the workspaces to which nobody has listened for the longest time."""
+        idle = [namespace for namespace, there in self._workspaces.items() if not there.listeners]
+        for namespace in idle[: max(0, len(idle) - _MOST_IDLE)]:
+            del self._workspaces[namespace]
 
     def _position(self, there: _Workspace, last_id: str) -> int | None:
         started, _, number = last_id.rpartition("-")
-        if started != self.catalog.started or not number.isdigit() or int(number) < there.begun_at:
+        if started != self.catalog.started or not number.isascii() or not number.isdecimal():
             return None
-        return int(number)
+        position = int(number[:_MOST_DIGITS])
+        return position if there.begun_at <= position <= self._last else None

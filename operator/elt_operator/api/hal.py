@@ -3,13 +3,13 @@
 (https://datatracker.ietf.org/doc/html/draft-kelly-json-hal)
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from elt_operator.api.entries import USUAL_DETAILS, JobEntry, PipelineEntry
+from elt_operator.api.entries import NO_DETAILS, JobEntry, PipelineEntry, details_of
 from elt_operator.api.paging import Page
 
 BASE: Final = "/api"
@@ -19,6 +19,8 @@ Json = dict[str, Any]
 class Allowed(NamedTuple):
     """What whoever asks may do with a Job, besides seeing it."""
 
+    pipeline: bool = False
+    """See the Pipeline that it belongs to."""
     stop: bool = False
     delete: bool = False
 
@@ -44,7 +46,7 @@ def job(entry: JobEntry, pipeline: PipelineEntry | None, allowed: Allowed, *, de
         "name": entry.name,
         "created": _time(entry.created),
         "type": "PIPELINE_RUN",
-        "maxAttempts": pipeline.max_attempts if pipeline else None,
+        "maxAttempts": pipeline.max_attempts if pipeline and allowed.pipeline else None,
         "attempt": entry.attempt,
         "status": entry.phase,
         "reason": entry.reason or None,
@@ -53,9 +55,9 @@ def job(entry: JobEntry, pipeline: PipelineEntry | None, allowed: Allowed, *, de
         "endTime": _time(entry.end),
         "log": entry.log or None,
     }
-    told |= {**USUAL_DETAILS, **orjson.loads(entry.details)} if details else _NO_DETAILS
+    told |= details_of(entry) if details else NO_DETAILS
     links = {"self": link(f"/jobs/{entry.uid}"), "logs": link(f"/jobs/{entry.uid}/logs")}
-    if pipeline:
+    if pipeline and allowed.pipeline:
         links["pipeline"] = link(f"/pipelines/{pipeline.uid}")
         told["_embedded"] = {"pipeline": {"id": pipeline.uid, "name": pipeline.name, "status": pipeline.status}}
     if allowed.stop and entry.is_active:
@@ -63,9 +65,6 @@ def job(entry: JobEntry, pipeline: PipelineEntry | None, allowed: Allowed, *, de
     if allowed.delete:
         links["delete job"] = link(f"/jobs/{entry.uid}", "DELETE")
     return told | {"_links": links}
-
-
-_NO_DETAILS: Final[Mapping[str, None]] = dict.fromkeys(USUAL_DETAILS)
 
 
 def pipeline(entry: PipelineEntry, last: JobEntry | None, *, may_create: bool) -> Json:

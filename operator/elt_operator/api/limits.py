@@ -1,14 +1,47 @@
-"""How often the bearer of a token may ask: a bucket of requests, which fills again."""
+"""How often the bearer of a token may ask, and how many streams they may have."""
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from elt_operator.api.refusals import Refusal, Refused
+from elt_operator.api.refusals import TOO_MANY, TOO_MANY_OF_ONE, Refusal, Refused
 
 _MOST_REMEMBERED: Final = 10_000
+
+
+@dataclass
+class Slots:
+    """So many streams at a time, and fewer for one token."""
+
+    most: int = 1_000
+    most_of_one: int = 600
+    """One token alone does not take all."""
+    taken: "Counter[str]" = field(default_factory=Counter)
+    """By the token's hash."""
+
+    @contextmanager
+    def taking(self, token: str) -> Iterator[None]:
+        """Hold one; raises ``Refused`` with 503 if there is none left, with 429 if none is for this token."""
+        key = _hash(token)
+        if self.taken.total() >= self.most:
+            raise Refused(TOO_MANY)
+        if self.taken[key] >= self.most_of_one:
+            raise Refused(TOO_MANY_OF_ONE)
+        self.taken[key] += 1
+        try:
+            yield
+        finally:
+            self.taken[key] -= 1
+            if not self.taken[key]:
+                del self.taken[key]
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 @dataclass
@@ -23,14 +56,14 @@ class Limit:
 
     def take(self, token: str) -> None:
         """Count a request; raises ``Refused`` with 429 if it is one too many."""
-        key, now, most = hashlib.sha256(token.encode()).hexdigest(), self.now(), 2 * self.per_second
+        key, now, most = _hash(token), self.now(), max(1.0, 2 * self.per_second)
         left, at = self._left.pop(key, (most, now))
         left = min(most, left + (now - at) * self.per_second)
         self._left[key] = (max(0.0, left - 1), now) if left >= 1 else (left, now)
         if len(self._left) > _MOST_REMEMBERED:
             self._left.popitem(last=False)
         if left < 1:
-            seconds = max(1, round((1 - left) / self.per_second))
+            seconds = math.ceil((1 - left) / self.per_second)
             raise Refused(Refusal(
                 429, f"More than {self.per_second:g} requests a second with this token. Try again later.",
                 headers={"Retry-After": str(seconds)},

@@ -1,7 +1,10 @@
 """The log of a Job: from the keeper of the logs, with the token of whoever asks; else what its pod still has."""
 
+import asyncio
 import ssl
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -15,7 +18,7 @@ from elt_operator.api.refusals import NOT_FOUND, Refusal, Refused, bad
 from elt_operator.archive import cri
 from elt_operator.kube import foreign, paths
 from elt_operator.kube.client import Client
-from elt_operator.kube.errors import NotFound
+from elt_operator.kube.errors import ApiError, NotFound
 from elt_operator.kube.reviews import BadToken
 from elt_operator.resources import names
 
@@ -24,10 +27,15 @@ LINES: Final = ("application/x-ndjson", "application/stream+json")
 EVENTS: Final = "text/event-stream"
 KINDS: Final = (TEXT, *LINES, EVENTS)
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)
-_CHUNK: Final = 64 * 1024
+_PATIENCE_SECONDS: Final = 10.0
+"""How long the keeper may take to begin its answer."""
+_STARTING_SECONDS: Final = 1.0
+_PIECE: Final = 64 * 1024
+_MOST_TAIL: Final = 4 * 1024 * 1024
+"""Bytes of the last lines of a pod that are held."""
 _AWAY: Final = Refusal(503, "The keeper of the logs does not answer. Try again later.", headers={"Retry-After": "5"})
 _WORDS: Final = 500
-_OK, _NOTHING = 200, 204
+_OK, _NOTHING, _BAD_REQUEST = 200, 204, 400
 
 
 class Wanted(NamedTuple):
@@ -51,8 +59,18 @@ class Found(NamedTuple):
 
 def kind_of(accept: str) -> str:
     """Return the media type that whoever asks likes best of ours; text if they do not say."""
-    asked = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    return next((kind for kind in asked if kind in KINDS), TEXT)
+    asked = [part.lower().replace(" ", "").partition(";") for part in accept.split(",")]
+    ours = [(_quality(parameters), kind) for kind, _, parameters in asked if kind in KINDS]
+    return max(ours, key=lambda one: one[0])[1] if ours else TEXT
+
+
+def _quality(parameters: str) -> float:
+    """Return how much a media type is liked (https://www.rfc-editor.org/rfc/rfc9110#quality.values)."""
+    found = [text[2:] for text in parameters.split(";") if text.startswith("q=")]
+    try:
+        return float(found[0]) if found else 1.0
+    except ValueError:
+        return 1.0
 
 
 @dataclass
@@ -95,9 +113,10 @@ class Logs:
         accept = TEXT if wanted.kind == TEXT else LINES[0]
         headers = {"Authorization": f"Bearer {token}", "Accept": accept}
         try:
-            answer = await self._session.get(
-                f"{self.keeper}/v1/logs/{uid}", params=query, headers=headers, allow_redirects=False
-            )
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                answer = await self._session.get(
+                    f"{self.keeper}/v1/logs/{uid}", params=query, headers=headers, allow_redirects=False
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Refused(_AWAY) from error
         if answer.status not in {_OK, _NOTHING}:
@@ -116,13 +135,17 @@ class Logs:
         pod = await self._pod(token, job)
         if not pod:
             return Found(headers, None)
-        query = {"follow": "true"} if wanted.follow else {}
-        stream = self.client.log_stream(job.namespace, pod, names.CONTAINER, token=token, **query)
-        lines = _numbered(stream, job, wanted)
+        if wanted.follow:  # it may be silent for long
+            return Found(headers, _as_asked(self._followed(token, job, pod, wanted), wanted))
+        lines = _numbered(self.client.log_stream(job.namespace, pod, names.CONTAINER, token=token), job, wanted)
         try:
             first = await anext(lines)
-        except (StopAsyncIteration, NotFound):
+        except StopAsyncIteration:
             return Found(headers, None)
+        except ApiError as error:
+            if _is_not_there_yet(error):
+                return Found(headers, None)
+            raise
 
         async def all_lines() -> AsyncGenerator[bytes, None]:
             try:
@@ -134,6 +157,25 @@ class Logs:
 
         return Found(headers, _as_asked(all_lines(), wanted))
 
+    async def _followed(self, token: str, job: JobEntry, pod: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+        """Yield what a container writes; wait for it to start."""
+        where = (job.namespace, pod, names.CONTAINER)
+        while True:
+            try:
+                if wanted.tail is not None:
+                    count = await _count(self.client.log_stream(*where, token=token))
+                    wanted = wanted._replace(sequence=max(wanted.sequence, count - wanted.tail), tail=None)
+                lines = _numbered(self.client.log_stream(*where, token=token, follow="true"), job, wanted)
+                async with aclosing(lines):
+                    async for line in lines:
+                        yield line
+            except ApiError as error:
+                if not _is_not_there_yet(error) or isinstance(error, NotFound):
+                    return
+                await asyncio.sleep(_STARTING_SECONDS)
+            else:
+                return
+
     async def _pod(self, token: str, job: JobEntry) -> str:
         """Return the name of a Job's newest pod; empty: there is none."""
         selector = paths.labelled(names.JOB_UID_LABEL, job.uid)
@@ -142,6 +184,11 @@ class Logs:
         )
         newest = max(foreign.items(body.get("items")), key=foreign.created, default={})
         return foreign.text(foreign.part(newest, "metadata").get("name"))
+
+
+def _is_not_there_yet(error: ApiError) -> bool:
+    """Return whether there is no log because the container has not started, or is gone."""
+    return isinstance(error, NotFound) or error.code == _BAD_REQUEST
 
 
 async def _refused(answer: aiohttp.ClientResponse) -> Exception:
@@ -154,6 +201,8 @@ async def _refused(answer: aiohttp.ClientResponse) -> Exception:
             return Refused(NOT_FOUND)
         case 400:
             return bad(words.partition(" ")[0], words)
+        case 503 if words:
+            return Refused(Refusal(503, f"The keeper of the logs says: {words}.", headers=_AWAY.headers))
         case _:
             return Refused(_AWAY)
 
@@ -166,7 +215,7 @@ async def _passed_on(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, No
 
 
 def _headers(told: Mapping[str, str], wanted: Wanted) -> Mapping[str, str]:
-    headers = {"X-Log-State": told.get("X-Log-State", "Collecting")}
+    headers = {name: told[name] for name in ("X-Log-State", "X-Log-Gaps") if name in told}
     first, lines = told.get("X-First-Sequence", ""), told.get("X-Log-Lines", "")
     if not wanted.follow and first.isdigit() and lines.isdigit():
         most = int(lines) if wanted.limit is None else min(int(lines), int(first) + wanted.limit)
@@ -175,37 +224,68 @@ def _headers(told: Mapping[str, str], wanted: Wanted) -> Mapping[str, str]:
 
 
 async def _numbered(stream: AsyncIterator[bytes], job: JobEntry, wanted: Wanted) -> AsyncGenerator[bytes, None]:
-    """Yield the lines of a pod that are wanted, as text or as JSON."""
-    kept: list[bytes] = []
-    number, left = 0, wanted.limit
-    async for line in _split(stream):
+    """Yield the lines of a pod that are wanted, as text or as JSON; long ones in pieces."""
+    kept: deque[tuple[int, bytes]] = deque()
+    size, number, left = 0, 0, wanted.limit
+    async for piece, begins in _pieces(stream):
         if left == 0:
-            break
+            return
         if number >= wanted.sequence:
-            told = _told(line, number, job, wanted)
-            if wanted.tail is not None and not wanted.follow:
-                kept = [*kept, told][-wanted.tail :] if wanted.tail else []
-            else:
-                left = left if left is None else left - 1
+            told = _told(piece, number, job, wanted, begins=begins)
+            if wanted.tail is None:
                 yield told
-        number += 1
-    for told in kept[: wanted.limit]:
-        yield told
+                left = left - 1 if left is not None and piece.endswith(b"\n") else left
+                if left == 0:
+                    return
+            else:
+                kept.append((number, told))
+                size += len(told)
+        number += piece.endswith(b"\n")
+        while kept and (kept[0][0] < number - (wanted.tail or 0) or size > _MOST_TAIL):
+            size -= len(kept.popleft()[1])
+    for place, told in kept:
+        if left is None or place < kept[0][0] + left:
+            yield told
 
 
-async def _split(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the lines of a stream; of one that is longer than a chunk, part by part."""
-    rest = b""
+async def _pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+    """Yield the lines of a stream, long ones in pieces, each with whether it begins a line."""
+    rest, begins = b"", True
     async for chunk in stream:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            yield line + b"\n"
+            yield line + b"\n", begins
+            begins = True
+        while len(rest) > _PIECE:
+            yield rest[:_PIECE], begins
+            rest, begins = rest[_PIECE:], False
     if rest:
-        yield rest
+        yield rest, begins
 
 
-def _told(line: bytes, number: int, job: JobEntry, wanted: Wanted) -> bytes:
-    stamp = cri.stamped(line)
+async def _count(stream: AsyncIterator[bytes]) -> int:
+    """Return how many lines a stream has; one without an end counts."""
+    count, last = 0, b"\n"
+    async for chunk in stream:
+        count, last = count + chunk.count(b"\n"), chunk[-1:] or last
+    return count + (last != b"\n")
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of what comes in chunks."""
+    begun: list[bytes] = []
+    async for chunk in chunks:
+        head, *others = chunk.split(b"\n")
+        begun.append(head)
+        for other in others:
+            yield b"".join(begun)
+            begun = [other]
+    if any(begun):
+        yield b"".join(begun)
+
+
+def _told(line: bytes, number: int, job: JobEntry, wanted: Wanted, *, begins: bool) -> bytes:
+    stamp = cri.stamped(line) if begins else None
     text = line[stamp[1] :] if stamp else line
     if wanted.kind == TEXT:
         return text
@@ -228,9 +308,9 @@ async def _as_asked(chunks: AsyncGenerator[bytes, None], wanted: Wanted) -> Asyn
             async for chunk in chunks:
                 yield chunk
             return
-        async for line in _split(chunks):
-            following = orjson.loads(line)["sequence"] + 1
-            yield b"id: %d\nevent: line\ndata: %s\n\n" % (following, line.rstrip(b"\n"))
+        async for line in _lines(chunks):
+            if line:  # it may be a part of a line; so who comes back gets the same line again
+                yield b"id: %d\nevent: line\ndata: %s\n\n" % (orjson.loads(line)["sequence"], line)
         yield b"event: end\ndata: {}\n\n"
     finally:
         await chunks.aclose()

@@ -71,7 +71,7 @@ class _State:
             ("jobs", "Jobs that the API knows", len(parts.catalog.jobs)),
             ("pipelines", "Pipelines that the API knows", len(parts.catalog.pipelines)),
             ("listeners", "Who listens to what happens in a workspace", parts.feed.listeners),
-            ("streams", "Logs and events that are being sent", parts.streams),
+            ("streams", "Logs and events that are being sent", parts.slots.taken.total()),
             ("age_seconds", "How old what the API knows may be", parts.watching.age_seconds()),
         ):
             yield GaugeMetricFamily(f"elt_operator_jobs_api_{name}", what, value=value)

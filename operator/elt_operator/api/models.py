@@ -31,7 +31,7 @@ class NewJob(_Body):
     """What is different this time. Without a body nothing is."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True,
+        extra="forbid", strict=True, validate_by_name=False,
         json_schema_extra={
             "examples": [{
                 "arguments": ["--dry-run"], "properties": {"tap-weather.start_date": "2026-01-01"},

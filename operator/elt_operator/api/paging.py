@@ -82,8 +82,9 @@ def _start(catalog: Catalog, order: Order, query: Query) -> int:
     key, _, uid = query.after.rpartition("~")
     if query.view == order.name and uid in order.uids:
         return order.uids.index(uid) + 1
-    places = enumerate(_place(catalog.jobs[other], query.sort) for other in order.uids)
-    return next((number for number, place in places if _is_behind(place, (key, uid), query)), len(order.uids))
+    there = ((number, job) for number, other in enumerate(order.uids) if (job := catalog.jobs.get(other)))
+    behind = (number for number, job in there if _is_behind(_place(job, query.sort), (key, uid), query))
+    return next(behind, len(order.uids))
 
 
 def _place(job: JobEntry, sort: str) -> tuple[str, str]:

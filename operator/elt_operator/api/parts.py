@@ -1,16 +1,17 @@
 """What the requests of the API are answered with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from elt_operator.api.catalog import Catalog
 from elt_operator.api.feed import Feed
-from elt_operator.api.limits import Limit
+from elt_operator.api.limits import Limit, Slots
 from elt_operator.api.logs import Logs
 from elt_operator.api.refusals import BEHIND, LEFT_OUT, STARTING, Refused
 from elt_operator.api.rights import Rights
+from elt_operator.api.sending import Sending
 from elt_operator.api.watching import Watching
 from elt_operator.api.writes import Writes
 
@@ -31,8 +32,9 @@ class Parts:
     reads: Limit
     changes: Limit
     now: Callable[[], datetime]
-    streams: int = 0
-    """How many logs and feeds are being sent."""
+    sending: Sending = field(default_factory=Sending)
+    slots: Slots = field(default_factory=Slots)
+    """Logs and feeds that are being sent."""
 
     def need_served(self, namespace: str) -> None:
         """Raise ``Refused`` if a namespace, which somebody may see, cannot be looked into."""

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
@@ -17,6 +18,7 @@ from elt_operator.api.limits import Limit
 from elt_operator.api.logs import Logs
 from elt_operator.api.metrics import Metrics
 from elt_operator.api.parts import OLDEST_SECONDS, Parts
+from elt_operator.api.protocol import LimitedProtocol
 from elt_operator.api.rights import Rights
 from elt_operator.api.watching import Watching
 from elt_operator.api.writes import Writes
@@ -26,6 +28,7 @@ from elt_operator.kube.reviews import Reviews
 from elt_operator.resources import names
 from elt_operator.serving import process, web
 from elt_operator.serving.background import Background
+from elt_operator.serving.certificate import Certificate
 from elt_operator.settings.api import Settings
 
 logger = logging.getLogger(__name__)
@@ -76,7 +79,14 @@ async def run(settings: Settings) -> None:
         for reflector in made.watching.reflectors():
             background.start(reflector.name, reflector.run)
         background.start("feed", made.feed.send)
-        server = _server(made, metrics, settings)
+        tls = {}
+        if settings.tls_folder:
+            certificate = Certificate.of(settings.tls_folder)
+            background.start("certificate", certificate.renew)
+            tls = {"ssl_context_factory": lambda *_: certificate.context}
+        server = _server(made, metrics, settings, tls)
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its lines on start and end are for a terminal
+        logger.info("answering requests on port %d", settings.api_port)
         serving = asyncio.create_task(server.serve())
         await asyncio.wait([serving, asyncio.create_task(told_to_end.wait())], return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
@@ -90,12 +100,10 @@ class Server(uvicorn.Server):
         """Do nothing."""
 
 
-def _server(made: Parts, metrics: Metrics, settings: Settings) -> uvicorn.Server:
-    tls = {}
-    if settings.tls_folder:
-        tls = {"ssl_certfile": settings.tls_folder / "tls.crt", "ssl_keyfile": settings.tls_folder / "tls.key"}
+def _server(made: Parts, metrics: Metrics, settings: Settings, tls: Mapping[str, Any]) -> uvicorn.Server:
+    whole = metrics.counted(made.sending.patient(app(made, settings.origins)))
     return Server(uvicorn.Config(
-        metrics.counted(app(made, settings.origins)), host="", port=settings.api_port, http="httptools", loop="none",
+        whole, host="", port=settings.api_port, http=LimitedProtocol, loop="none",
         lifespan="off", access_log=False, log_config=None, server_header=False, proxy_headers=False, ws="none",
-        timeout_graceful_shutdown=_ANSWERS_END_SECONDS, timeout_keep_alive=75, **tls,  # type: ignore[arg-type]  # paths
+        timeout_graceful_shutdown=_ANSWERS_END_SECONDS, timeout_keep_alive=75, **tls,
     ))  # fmt: skip

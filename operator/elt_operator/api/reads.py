@@ -20,6 +20,7 @@ from elt_operator.api.asked import (
     limit_reads,
     namespace_of,
     need_knowledge,
+    newest_job,
     pipeline_of,
     told,
     told_as,
@@ -27,11 +28,14 @@ from elt_operator.api.asked import (
 from elt_operator.api.catalog import Scope
 from elt_operator.api.hal import BASE
 from elt_operator.api.parts import Parts
+from elt_operator.api.refusals import bad
 from elt_operator.api.rights import EVERYWHERE
 from elt_operator.resources import names
 
 ROUTER: Final = APIRouter(dependencies=[Depends(limit_reads), Depends(need_knowledge)], responses=told_as(200, 304))
 _SIDE_BY_SIDE: Final = 10
+_MOST_DETAILS: Final = 4 * 1024 * 1024
+"""Bytes of the packed details on a page."""
 
 
 @ROUTER.get("/workspaces", summary="List your workspaces", response_model=models.Workspaces)
@@ -73,7 +77,7 @@ async def list_pipelines(request: Request, parts: PartsOf, token: Token, workspa
     namespace = await namespace_of(parts, token, workspace, names.PIPELINES)
     may_create = await parts.rights.may(token, "create", names.JOBS, namespace)
     items = [
-        hal.pipeline(one, parts.catalog.newest_job(one), may_create=may_create)
+        hal.pipeline(one, await newest_job(parts, token, one), may_create=may_create)
         for one in parts.catalog.pipelines_of(namespace)
     ]
     return answer(parts, request, hal.collection("pipelines", items, f"/workspaces/{workspace}/pipelines"))
@@ -93,7 +97,8 @@ async def view_pipeline(request: Request, parts: PartsOf, token: Token, uid: Id)
     """A Pipeline, with its newest Job."""
     entry = await pipeline_of(parts, token, uid)
     may_create = await parts.rights.may(token, "create", names.JOBS, entry.namespace)
-    return answer(parts, request, hal.pipeline(entry, parts.catalog.newest_job(entry), may_create=may_create))
+    last = await newest_job(parts, token, entry)
+    return answer(parts, request, hal.pipeline(entry, last, may_create=may_create))
 
 
 @ROUTER.get("/pipelines/{id}/jobs", summary="List a Pipeline's Jobs", response_model=models.Jobs)
@@ -111,6 +116,8 @@ async def _jobs(
 ) -> Response:
     query = wanted.query()
     page = paging.page_of(parts.catalog, scope, query, request.url.path.removeprefix(BASE))
+    if details and sum(len(job.details) for job in page.jobs) > _MOST_DETAILS:
+        raise bad("size", "so many Jobs with all details are too much at once; ask for fewer, or without details")
     may = await allowed(parts, token, scope.namespace)
     items = [
         hal.job(job, parts.catalog.pipeline(job.namespace, job.pipeline), may, details=details) for job in page.jobs

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from elt_operator.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
-from elt_operator.kube.reviews import BadToken
+from elt_operator.kube.reviews import BadToken, Unanswered
 from elt_operator.kube.troubles import OUTAGES
 
 _RETRY: Final[Mapping[str, str]] = {"Retry-After": "5"}
@@ -56,6 +56,11 @@ BAD_TOKEN: Final = Refusal(
 BUG: Final = Refusal(500, "The API has a fault. Its log says more; please report it.")
 AWAY: Final = Refusal(503, "The API server does not answer. Try again later.", headers=_RETRY)
 BEHIND: Final = Refusal(503, "What is known is too old: the API server has not answered for a minute.", headers=_RETRY)
+TOO_MANY: Final = Refusal(503, "Too many streams are open. Try again later.", headers={"Retry-After": "30"})
+TOO_MANY_OF_ONE: Final = Refusal(
+    429, "Too many streams of this token are open. Close some.", headers={"Retry-After": "30"}
+)
+UNREAD: Final = Refusal(503, "Too many answers wait for clients that do not read. Try again later.", headers=_RETRY)
 LEFT_OUT: Final = Refusal(
     503,
     "The API may not read this namespace, or it is gone. Check its Role, and `namespaces` of the chart.",
@@ -72,6 +77,10 @@ def bad(field: str, message: str) -> Refused:
 _BY_ERROR: Final[Sequence[tuple[type[Exception], Callable[[Any], Refusal]]]] = (
     (Refused, lambda error: error.refusal),
     (BadToken, lambda _error: BAD_TOKEN),
+    (
+        Unanswered,
+        lambda error: Refusal(503, f"The API server does not say what you may do: {error.message}", headers=_RETRY),
+    ),
     (NotFound, lambda _error: NOT_FOUND),
     (Forbidden, lambda error: Refusal(403, error.message)),
     (Conflict, lambda error: Refusal(409, error.message)),

@@ -4,19 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from elt_operator.api.refusals import NOT_FOUND, Refused
-from elt_operator.kube.reviews import BadToken, Reviews
+from elt_operator.kube.reviews import Reviews
 from elt_operator.resources import names
 
 EVERYWHERE: Final = ""
 """Instead of a namespace: in all of them."""
-
-
-def token_of(authorization: str) -> str:
-    """Return the token of a header; raises ``BadToken``."""
-    kind, _, token = authorization.partition(" ")
-    if kind.lower() != "bearer" or not token.strip() or not token.isascii() or not token.isprintable():
-        raise BadToken
-    return token.strip()
 
 
 @dataclass(frozen=True)

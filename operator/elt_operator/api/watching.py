@@ -1,6 +1,8 @@
 """The watches of the API: Pipelines, Jobs and, if it looks after all of them, namespaces; how old its knowledge is."""
 
 import asyncio
+import gc
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,9 +11,11 @@ from typing import Any, Final
 from elt_operator.api.catalog import Catalog
 from elt_operator.kube import foreign
 from elt_operator.kube.client import Client
-from elt_operator.kube.mirror import Mirror
+from elt_operator.kube.mirror import Mirror, Take
 from elt_operator.kube.reflector import Reflector
 from elt_operator.objects import JOBS, PIPELINES
+
+logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS: Final = 30
 """How long a watch lasts: its end, or anything that comes, proves that nothing was missed until then."""
@@ -58,25 +62,30 @@ class Watching:
         return [one.reflector(self.client, seconds=_WATCH_SECONDS) for one in found]
 
     def _of_jobs(self, namespace: str | None) -> Mirror:
-        path, catalog = JOBS.collection(namespace), self.catalog
-        return Mirror(
-            path, catalog.take_job, lambda body: catalog.drop_job(foreign.uid(body)), catalog.drop_job,
-            lambda: [uid for uid, job in catalog.jobs.items() if namespace in {None, job.namespace}],
-            agrees=partial(self._agree, path), refused=partial(self._leave_out, path),
+        jobs, catalog = self.catalog.jobs, self.catalog
+        return self._mirror(
+            JOBS.collection(namespace), catalog.take_job, catalog.drop_job,
+            lambda: [uid for uid, job in jobs.items() if namespace in {None, job.namespace}],
         )  # fmt: skip
 
     def _of_pipelines(self, namespace: str | None) -> Mirror:
-        path, catalog = PIPELINES.collection(namespace), self.catalog
-        return Mirror(
-            path, catalog.take_pipeline, lambda body: catalog.drop_pipeline(foreign.uid(body)), catalog.drop_pipeline,
-            lambda: [uid for uid, one in catalog.pipelines.items() if namespace in {None, one.namespace}],
-            agrees=partial(self._agree, path), refused=partial(self._leave_out, path),
+        pipelines, catalog = self.catalog.pipelines, self.catalog
+        return self._mirror(
+            PIPELINES.collection(namespace), catalog.take_pipeline, catalog.drop_pipeline,
+            lambda: [uid for uid, one in pipelines.items() if namespace in {None, one.namespace}],
         )  # fmt: skip
 
     def _of_namespaces(self) -> Mirror:
+        return self._mirror(
+            _NAMESPACES, self._take_namespace, self._drop_namespace, lambda: list(self.workspaces.values())
+        )
+
+    def _mirror(
+        self, path: str, take: Take, drop: Callable[[str], None], known: Callable[[], Sequence[str]]
+    ) -> Mirror:  # fmt: skip
         return Mirror(
-            _NAMESPACES, self._take_namespace, lambda body: self._drop_namespace(foreign.uid(body)),
-            self._drop_namespace, lambda: list(self.workspaces.values()), agrees=partial(self._agree, _NAMESPACES),
+            path, take, lambda body: drop(foreign.uid(body)), drop, known,
+            agrees=partial(self._agree, path), refused=partial(self._leave_out, path),
         )  # fmt: skip
 
     def _take_namespace(self, body: Mapping[str, Any]) -> None:
@@ -99,5 +108,9 @@ class Watching:
 
     def _settle(self, path: str) -> None:
         self._waiting.discard(path)
-        if not self._waiting:
+        if not self._waiting and not self.listed.is_set():
             self.listed.set()
+            gc.freeze()  # else each look for garbage goes through all of them, and answers wait
+            logger.info(
+                "everything is listed: %d Pipelines, %d Jobs", len(self.catalog.pipelines), len(self.catalog.jobs)
+            )

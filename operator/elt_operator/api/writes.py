@@ -1,6 +1,7 @@
 """What is changed is changed with the token of whoever asks: their rights, admission and the audit log apply."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,28 +30,30 @@ class Writes:
     catalog: Catalog
 
     async def create(
-        self, token: str, pipeline: PipelineEntry, wanted: NewJob, *, queue: bool, key: str
+        self, token: str, pipeline: PipelineEntry, wanted: NewJob, *, queue: bool, key: str, names_jobs: bool
     ) -> tuple[JobEntry, bool]:
         """Create a Job; return it, and whether it is new: a ``key`` that was used before gives the Job of that time.
 
-        Raises ``Refused`` while another one of the Pipeline has not ended, unless it is to ``queue``.
+        Raises ``Refused`` while another one of the Pipeline has not ended, unless it is to ``queue``; it is named if
+        whoever asks may see it.
         """
         spec = _spec(pipeline, wanted)
-        metadata: Body = {"generateName": f"{pipeline.name}-"}
-        if key:
-            metadata = {"name": f"{pipeline.name}-{hashlib.sha256(key.encode()).hexdigest()[:_KEY_DIGITS]}"}
-            if (before := await self._created_before(token, pipeline, metadata["name"], spec)) is not None:
-                return before, False
-        if not queue and (active := self.catalog.active_job(pipeline.namespace, pipeline.name)):
+        name = f"{pipeline.name}-{hashlib.sha256(key.encode()).hexdigest()[:_KEY_DIGITS]}" if key else ""
+        if name and (before := await self._created_before(token, pipeline, name, spec)) is not None:
+            return before, False
+        active = self.catalog.active_job(pipeline.namespace, pipeline.name)
+        if not queue and active and active.name != name:
+            which = f"Job {active.name} ({active.uid})" if names_jobs else "Another Job"
             raise Refused(Refusal(409, (
-                f"Job {active.name} ({active.uid}) of Pipeline {pipeline.name} is {active.phase}. Wait for its end,"
-                " stop it, or add `?queue=true` to run this one after it."
+                f"{which} of Pipeline {pipeline.name} is {active.phase}. Wait for its end, stop it,"
+                " or add `?queue=true` to run this one after it."
             )))  # fmt: skip
+        metadata: Body = {"name": name} if name else {"generateName": f"{pipeline.name}-"}
         body = {"apiVersion": names.API_VERSION, "kind": "Job", "metadata": metadata, "spec": spec}
         try:
             created = await self.client.request("POST", JOBS.collection(pipeline.namespace), body, token=token)
         except Conflict as error:
-            before = await self._created_before(token, pipeline, metadata["name"], spec) if key else None
+            before = await self._created_before(token, pipeline, name, spec) if name else None
             if error.reason != _ALREADY or before is None:
                 raise
             return before, False
@@ -64,16 +67,13 @@ class Writes:
             body = await self.client.request("GET", JOBS.object(pipeline.namespace, name), token=token)
         except NotFound:
             return None
-        stored = foreign.part(body, "spec")
-        if any(stored.get(field) != value for field, value in spec.items() if field != "trigger") or any(
-            foreign.part(stored, "trigger").get(field) != value for field, value in spec["trigger"].items()
-        ):
+        if _asked_for(foreign.part(body, "spec")) != _asked_for(spec):
             raise Refused(Refusal(409, "This Idempotency-Key was used for another request. Use a new one."))
         return self._taken(body)
 
     def _taken(self, body: Body) -> JobEntry:
         """Have the catalog know at once what was just written."""
-        self.catalog.take_job(body)
+        self.catalog.take_written(body)
         entry = self.catalog.jobs.get(foreign.uid(body))
         if entry is None:
             raise Refused(NOT_FOUND)
@@ -91,8 +91,9 @@ class Writes:
         path = JOBS.object(job.namespace, job.name)
         try:
             stopped = await self.client.request("PATCH", path, body, content_type=MERGE_PATCH, token=token)
-        except Conflict as error:  # another one has its name now
-            raise Refused(NOT_FOUND) from error
+        except Conflict:
+            await self._need_it_still(token, job)
+            raise
         return self._taken(stopped)
 
     async def delete(self, token: str, job: JobEntry) -> None:
@@ -103,15 +104,29 @@ class Writes:
         }  # fmt: skip
         try:
             await self.client.request("DELETE", JOBS.object(job.namespace, job.name), options, token=token)
-        except (NotFound, Conflict) as error:
-            raise Refused(NOT_FOUND) from error
+        except Conflict:
+            await self._need_it_still(token, job)
+            raise
+
+    async def _need_it_still(self, token: str, job: JobEntry) -> None:
+        """Raise ``Refused`` with 404 if a Job has gone, and another one has its name."""
+        body = await self.client.request("GET", JOBS.object(job.namespace, job.name), token=token)
+        if foreign.uid(body) != job.uid:
+            raise Refused(NOT_FOUND)
+
+
+def _asked_for(spec: Mapping[str, Any]) -> list[Any]:
+    """Return of a Job's spec what a request can say, in one form."""
+    trigger = foreign.part(spec, "trigger")
+    told = [spec.get("pipelineName"), spec.get("arguments"), spec.get("properties"), spec.get("fullRefresh") is True]
+    return [*told, trigger.get("intervalStart"), trigger.get("intervalEnd")]
 
 
 def _spec(pipeline: PipelineEntry, wanted: NewJob) -> Body:
     trigger: Body = {"type": "Manual"}
-    if wanted.interval_start:
+    if wanted.interval_start is not None:
         trigger["intervalStart"] = wanted.interval_start
-    if wanted.interval_end:
+    if wanted.interval_end is not None:
         trigger["intervalEnd"] = wanted.interval_end
     spec: Body = {"pipelineName": pipeline.name, "fullRefresh": wanted.full_refresh, "trigger": trigger}
     if wanted.arguments is not None:

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -26,6 +27,7 @@ _PATIENCE_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 5.0
 """How long an old answer is believed during an outage before the API server is asked again."""
 _MOST_REMEMBERED: Final = 10_000
+_MOST_CHARACTERS: Final = 16 * 1024
 _UNAUTHORIZED: Final = 401
 _NODE: Final = "authentication.kubernetes.io/node-name"
 """Where a bound token says on which node its pod is
@@ -34,6 +36,10 @@ _NODE: Final = "authentication.kubernetes.io/node-name"
 
 class BadToken(Exception):
     """The token is nobody's."""
+
+
+class Unanswered(ApiError):
+    """The API server has answered, but not what it was asked: a review may be refused, too."""
 
 
 class Person(NamedTuple):
@@ -62,6 +68,19 @@ class _Answer(NamedTuple):
     found: Any
 
 
+def bearer(authorization: str) -> str:
+    """Return the token of an Authorization header; raises ``BadToken``.
+
+    The API server reads no further than to the next blank: what is behind one would make many tokens of one here.
+    """
+    kind, _, token = authorization.partition(" ")
+    token = token.strip()
+    is_one = token.isascii() and token.isprintable() and len(token.split()) == 1
+    if kind.lower() != "bearer" or not is_one or len(token) > _MOST_CHARACTERS:
+        raise BadToken
+    return token
+
+
 @dataclass
 class Reviews:
     """Asks the API server, and remembers its answers for seconds."""
@@ -72,8 +91,8 @@ class Reviews:
     now: Callable[[], float] = time.monotonic
     clock: Callable[[], float] = time.time  # noqa: TID251 - a token says itself when it expires
     """Seconds since 1970, by which a token expires."""
-    _known: dict[Any, _Answer] = field(default_factory=dict)
-    """By what was asked; tokens are in it as their hashes."""
+    _known: "OrderedDict[Any, _Answer]" = field(default_factory=OrderedDict)
+    """By what was asked, that of the longest ago first; tokens are in it as their hashes."""
     _asking: dict[Any, asyncio.Future[Any]] = field(default_factory=dict)
     """What is being asked: whoever asks the same waits for the same answer."""
 
@@ -123,23 +142,26 @@ class Reviews:
         except ApiError as error:
             if error.code == _UNAUTHORIZED:
                 raise BadToken from error
-            raise
+            raise Unanswered(error.code, error.reason, error.message) from error
 
     async def _answer(self, token: str, question: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
         """Return what was answered lately, or is answered now."""
         key = (_hash(token), *question)
         known = self._known.get(key)
         if known and self.now() < known.until:
+            self._known.move_to_end(key)
+            if known.found is BadToken:
+                raise BadToken
             return known.found
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 found = await self._asked(key, ask)
         except BadToken:
-            self._known.pop(key, None)
+            self._remember(key, BadToken, _NO_SECONDS)
             raise
         except OUTAGES:
             left = min(known.at + self.outage_seconds - self.now(), self._left(token)) if known else 0.0
-            if known is None or left <= 0:
+            if known is None or known.found is BadToken or left <= 0:
                 raise
             self._known[key] = known._replace(until=self.now() + min(left, _AGAIN_SECONDS))
             return known.found
@@ -164,9 +186,10 @@ class Reviews:
         return math.inf if expires is None else max(0.0, expires - self.clock())
 
     def _remember(self, key: Any, found: Any, seconds: float) -> None:
-        if len(self._known) >= _MOST_REMEMBERED:
-            self._known.clear()
         self._known[key] = _Answer(self.now(), self.now() + seconds, found)
+        self._known.move_to_end(key)
+        if len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
 
 
 def _expiry(token: str) -> float | None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from elt_operator.archive import exchange, frames
 from elt_operator.archive.exchange import AUDIENCE, Answer, Known, Sync
 from elt_operator.archive.manifest import Whose
-from elt_operator.kube.reviews import BadToken, Reviews
+from elt_operator.kube.reviews import BadToken, Reviews, bearer
 from elt_operator.kube.troubles import OUTAGES
 from elt_operator.logs import refusals
 from elt_operator.logs.followers import Followers
@@ -319,10 +319,7 @@ def _headers(view: View, first: int) -> Mapping[str, str]:
 
 
 def _token(request: web.Request) -> str:
-    kind, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if kind.lower() != "bearer" or not token.strip() or not token.isascii() or not token.isprintable():
-        raise BadToken
-    return token.strip()
+    return bearer(request.headers.get(hdrs.AUTHORIZATION, ""))
 
 
 def _number(request: web.Request, name: str, otherwise: int) -> int:

@@ -1,7 +1,6 @@
 """The keeper of the logs as a whole."""
 
 import logging
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from elt_operator.logs.watching import Watching
 from elt_operator.resources import names
 from elt_operator.serving import process, web
 from elt_operator.serving.background import Background
+from elt_operator.serving.certificate import Certificate
 from elt_operator.settings.logs import Settings
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ async def run(settings: Settings) -> None:
                 metrics=metrics.text,
             )
         )
-        await stack.enter_async_context(_door(made.door, settings))
+        await stack.enter_async_context(_door(made.door, settings, background))
         _start(background, made)
         await told_to_end.wait()
 
@@ -119,12 +119,13 @@ def _start(background: Background, made: Parts) -> None:
 
 
 @asynccontextmanager
-async def _door(door: Door, settings: Settings) -> AsyncIterator[None]:
+async def _door(door: Door, settings: Settings, background: Background) -> AsyncIterator[None]:
     """Answer on the door's port for as long as the context lasts."""
     tls = None
     if settings.tls_folder:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(settings.tls_folder / "tls.crt", settings.tls_folder / "tls.key")
+        certificate = Certificate.of(settings.tls_folder)
+        background.start("certificate", certificate.renew)
+        tls = certificate.context
     runner = aiohttp_web.AppRunner(door.app(), access_log=None, shutdown_timeout=_ANSWERS_END_SECONDS)
     await runner.setup()
     try:

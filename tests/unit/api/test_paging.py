@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from elt_operator.api import catalog as catalog_module
 from elt_operator.api.catalog import Catalog, Scope
 from elt_operator.api.paging import SORTED_BY, Query, page_of
 from unit.api.world import a_job
@@ -39,7 +41,7 @@ def happen(catalog: Catalog, what: str, number: int, minutes: int, phase: str) -
     uid = f"uid-of-team-a-weather-{number}"
     if what == "delete":
         catalog.drop_job(uid)
-    elif what == "create" and uid not in catalog.jobs:
+    elif what == "create" and f"uid-of-team-a-weather-{100 + number}" not in catalog.jobs:
         put(catalog, 100 + number, minutes, phase)
     elif what == "change" and uid in catalog.jobs:
         put(catalog, number, minutes, phase)
@@ -88,3 +90,36 @@ def test_a_page_beyond_the_last_one_is_empty() -> None:
 
     assert (page.jobs, page.total, page.pages) == ([], 1, 1)
     assert set(page.links) == {"self", "first", "last", "prev"}
+
+
+def test_an_order_that_is_followed_is_not_forgotten_for_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_module, "_MOST_PLACES", 200)
+    catalog, seen = Catalog(), list[str]()
+    for number in range(20):
+        put(catalog, number, 100, "QUEUED")
+    query = Query(size=1)
+    while True:
+        page = page_of(catalog, Scope("team-a"), query, "/x")
+        seen += [job.uid for job in page.jobs]
+        if "next" not in page.links:
+            break
+        put(catalog, len(seen) - 1, 1, "RUNNING")  # it has begun, and would come last now
+        page_of(catalog, Scope("team-a"), Query(), "/x")
+        asked = parse_qs(urlsplit(page.links["next"]).query)
+        query = Query(page=int(asked["page"][0]), size=1, view=asked["view"][0], after=asked["after"][0])
+
+    assert sorted(seen) == sorted(catalog.jobs)
+    assert catalog._places <= 200
+
+
+def test_a_forged_place_in_an_order_with_gaps_is_just_a_place() -> None:
+    catalog = Catalog()
+    for number in range(5):
+        put(catalog, number, number, "COMPLETE")
+    first = page_of(catalog, Scope("team-a"), Query(size=2), "/x")
+    view = parse_qs(urlsplit(first.links["next"]).query)["view"][0]
+    catalog.drop_job(first.jobs[0].uid)
+
+    for after in ("x", "x~", "~x", "~", "9999999999~y"):
+        query = Query(page=1, size=2, view=view, after=after)
+        assert set(page_of(catalog, Scope("team-a"), query, "/x").jobs) <= set(catalog.jobs.values())

@@ -1,7 +1,9 @@
 """The requests of the API, each with what it answers."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from io import BytesIO
 
 import aiohttp
@@ -172,12 +174,38 @@ async def test_a_body_that_is_too_large_is_refused_whoever_sends_it(world: World
             yield b" " * 65_536
 
     url = f"{world.url}/api/pipelines/uid-of-team-a-weather/jobs"
-    headers = {"Content-Type": "application/json"}
-    async with aiohttp.ClientSession() as session:
-        for data in (BytesIO(b" " * (MOST + 1)), endless()):
-            async with session.post(url, data=data, headers=headers) as answer:
-                told = await answer.json()
-            assert (answer.status, told["message"]) == (413, "The body is larger than 1048576 bytes.")
+    for who, code in (("admin", 413), ("nobody", 401), ("viewer", 403)):
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {who}"}
+        async with aiohttp.ClientSession() as session:
+            for data in (BytesIO(b" " * (MOST + 1)), endless()):
+                async with session.post(url, data=data, headers=headers) as answer:
+                    told = await answer.json()
+                assert (answer.status, told["status"]) == (code, code)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "field"),
+    [
+        (b"{", "application/json", "body"), (b"[]", "application/json", "body"), (b"1", "application/json", "body"),
+        (b"{}", "text/plain", "Content-Type"), (b'{"full_refresh": true}', "application/json", "full_refresh"),
+        (b'{"fullRefresh": 1}', "application/json", "fullRefresh"),
+        (b'{"arguments": "x"}', "application/json", "arguments"),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_with_a_body_is_named(world: World, body: bytes, kind: str, field: str) -> None:
+    url = f"{world.url}/api/pipelines/{PIPELINE}/jobs"
+    headers = {"Content-Type": kind, "Authorization": "Bearer admin"}
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as answer:
+        told = await answer.json()
+
+    assert (answer.status, [one["field"] for one in told["errors"]]) == (400, [field])
+
+
+async def test_of_many_errors_some_are_told(world: World) -> None:
+    answer = await world.ask("POST", f"/api/pipelines/{PIPELINE}/jobs", json={f"x{n}": n for n in range(50_000)})
+
+    assert (answer.code, len(answer.json["errors"])) == (400, 20)
+    assert len(answer.body) < 5_000
 
 
 async def test_a_job_is_stopped_until_it_has_ended(world: World) -> None:
@@ -269,6 +297,100 @@ async def test_a_fault_of_ours_is_told_like_any_error(world: World, monkeypatch:
     answer = await world.get(f"/api/jobs/{JOB}")
 
     assert (answer.code, answer.json["message"]) == (500, BUG.message)
+
+
+async def test_a_key_that_was_used_for_more_is_refused(world: World) -> None:
+    path, headers = f"/api/pipelines/{PIPELINE}/jobs", {"Idempotency-Key": "once"}
+    body = {"arguments": ["--dry-run"], "intervalStart": "2026-01-01T00:00:00Z", "intervalEnd": "2026-01-02T00:00:00Z"}
+    assert (await world.ask("POST", path, json=body, headers=headers)).code == 201
+    assert (await world.ask("POST", path, json=body, headers=headers)).code == 200
+    for other in (None, {}, {"arguments": ["--dry-run"]}, {**body, "fullRefresh": True}):
+        assert (await world.ask("POST", path, json=other, headers=headers)).code == 409
+
+
+async def test_two_with_one_key_at_once_get_one_job(world: World) -> None:
+    path, headers = f"/api/pipelines/{PIPELINE}/jobs", {"Idempotency-Key": "once"}
+
+    answers = await asyncio.gather(*(world.ask("POST", path, headers=headers) for _ in range(8)))
+
+    assert sorted(answer.code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.json["id"] for answer in answers}) == 1
+
+
+async def test_an_empty_interval_is_not_taken_for_none(world: World) -> None:
+    body = {"intervalStart": "", "intervalEnd": ""}
+
+    created = await world.ask("POST", f"/api/pipelines/{PIPELINE}/jobs", json=body)
+
+    sent = world.api_server.objects[world.api_server.path(names.JOBS, "team-a")][created.json["name"]]
+    assert sent["spec"]["trigger"] == {"type": "Manual", "intervalStart": "", "intervalEnd": ""}
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", f"/api/jobs/{JOB}/stopped"), ("DELETE", f"/api/jobs/{JOB}")])
+async def test_a_conflict_is_told_as_one(world: World, method: str, path: str) -> None:
+    world.put(names.JOBS, a_job(phase="RUNNING"))
+    await world.until(lambda: world.parts.catalog.jobs[JOB].is_active)
+    world.api_server.writes_conflict = True
+
+    answer = await world.ask(method, path, "editor")
+
+    assert (answer.code, answer.json["message"]) == (409, "the object has been modified")
+
+
+async def test_heads_are_bounded(world: World) -> None:
+    host, port = world.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    with suppress(ConnectionError):
+        writer.write(b"GET /api/profiles HTTP/1.1\r\nHost: x\r\n")
+        for number in range(40):
+            writer.write(b"X-%d: %s\r\n" % (number, b"x" * 8_000))
+            await writer.drain()
+            await asyncio.sleep(0)
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("size", [10, 70_000, 140_000, 250_000, 900_000])
+async def test_a_large_body_is_no_large_head(size: int) -> None:
+    class Quiet(asyncio.Protocol):
+        answered = b""
+
+        def data_received(self, data: bytes) -> None:
+            self.answered += data
+
+    async with a_world() as world:
+        host, port = world.url.removeprefix("http://").split(":")
+        transport, quiet = await asyncio.get_running_loop().create_connection(Quiet, host, int(port))
+        body = b'{"x": "' + b"x" * size + b'"}'
+        head = f"POST /api/pipelines/{PIPELINE}/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin\r\n"
+        request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        for number in range(1, 4):
+            transport.write(request)
+            await world.until(lambda number=number: quiet.answered.count(b'"field":"x"') == number)
+        transport.close()
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"), [("TAG", 304), ("W/TAG", 304), ('"other", W/TAG', 304), ("*", 304), ('"x"', 200)]
+)
+async def test_tags_are_compared_as_they_may_come(world: World, tag: str, code: int) -> None:
+    first = await world.get(f"/api/jobs/{JOB}")
+    known = {"If-None-Match": tag.replace("TAG", first.headers["ETag"])}
+    assert (await world.ask("GET", f"/api/jobs/{JOB}", headers=known)).code == code
+
+
+async def test_large_details_are_told_whole_and_not_too_many_at_once(world: World) -> None:
+    text = random.Random(1).randbytes(60_000).hex()  # noqa: S311 - no secret
+    for number in range(2, 40):
+        world.put(names.JOBS, a_job(f"weather-{number}", errorMessage=f"{number}{text}", arguments=[text]))
+    await world.until(lambda: len(world.parts.catalog.jobs) == 40)
+
+    job = (await world.get("/api/jobs/uid-of-team-a-weather-7", enable_task_details="true")).json
+    assert (job["errorMessage"], job["arguments"]) == (f"7{text}", [text])
+    listed = "/api/workspaces/team-a/jobs?size=1000"
+    assert (await world.get(listed)).code == 200
+    refused = await world.get(listed, enable_task_details="true")
+    assert (refused.code, refused.json["errors"][0]["field"]) == (400, "size")
 
 
 async def test_a_page_of_another_origin_may_ask_only_if_it_is_named(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from elt_operator.api import feed, streams
+from elt_operator.api import feed, logs, sending, streams
+from elt_operator.kube.errors import ApiError
 from elt_operator.resources import names
 from unit.api.world import PEOPLE, World, a_job, a_world
 from unit.logs import chain as chains
@@ -34,10 +35,12 @@ class Event(dict[str, str]):
 
 
 @asynccontextmanager
-async def listening(world: World, path: str = "/api/events?workspace=team-a", last: str = "") -> AsyncIterator[Any]:
+async def listening(
+    world: World, path: str = "/api/events?workspace=team-a", last: str = "", who: str = "viewer"
+) -> AsyncIterator[Any]:
     """Listen to a workspace; give its events, one by one."""
     headers = {
-        "Authorization": "Bearer viewer",
+        "Authorization": f"Bearer {who}",
         "Accept": "text/event-stream",
         **({"Last-Event-ID": last} if last else {}),
     }
@@ -79,9 +82,9 @@ async def test_who_comes_back_misses_nothing(world: World) -> None:
         assert {(await anext(events)).told["name"] for _ in range(3)} == {"weather-2", "weather-3", "weather-4"}
 
 
-@pytest.mark.parametrize("last", ["another-5", "nonsense", "-"])
+@pytest.mark.parametrize("last", ["another-5", "nonsense", "-", "HERE-²", "HERE-99999", "HERE--1", "HERE-"])
 async def test_who_comes_from_elsewhere_lists_anew(world: World, last: str) -> None:
-    async with listening(world, last=last) as events:
+    async with listening(world, last=last.replace("HERE", world.parts.catalog.started)) as events:
         assert (await anext(events))["event"] == "reset"
 
 
@@ -96,6 +99,42 @@ async def test_who_is_too_slow_lists_anew(world: World, monkeypatch: pytest.Monk
         await asyncio.sleep(0.02)
     async with listening(world, last=first["id"]) as events:
         assert (await anext(events))["event"] == "reset"
+
+
+async def test_what_is_remembered_is_little(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "_MOST_BYTES", 2_000)
+    monkeypatch.setattr(feed, "_GATHER_SECONDS", 0.001)
+    async with listening(world) as events:
+        await anext(events)
+        for number in range(2, 8):
+            world.put(names.JOBS, a_job(f"weather-{number}"))
+            assert (await anext(events)).told["name"] == f"weather-{number}"
+        assert world.parts.feed._workspaces["team-a"].size <= 2_000
+    monkeypatch.setattr(feed, "_MOST_IDLE", 0)
+    await world.until(lambda: world.parts.feed.listeners == 0)
+    async with listening(world, "/api/events?workspace=team-b", who="admin") as events:
+        await anext(events)
+        assert set(world.parts.feed._workspaces) == {"team-b"}
+
+
+async def test_who_does_not_read_is_disconnected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(sending, "_MOST_UNSENT", 100_000)
+    for number in range(2, 9):
+        world.put(names.JOBS, a_job(f"weather-{number}", errorMessage="x" * 1_000_000))
+    await world.until(lambda: len(world.parts.catalog.jobs) == 9)
+    host, port = world.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port), limit=1)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's
+    path = "/api/workspaces/team-a/jobs"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer viewer\r\n"
+                 "enable-task-details: true\r\n\r\n".encode())  # fmt: skip
+    await world.until(lambda: world.parts.sending.is_full)
+    assert (await world.get(path, "viewer")).code == 503
+
+    await world.until(lambda: world.parts.sending.unsent == 0)
+    assert (await world.get(path, "viewer", enable_task_details="true")).code == 200
+    writer.close()
 
 
 async def test_who_may_not_list_any_more_hears_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +155,7 @@ async def test_who_leaves_is_noticed(world: World) -> None:
         await anext(events)
         assert world.parts.feed.listeners == 1
     world.put(names.JOBS, a_job("weather-2"))
-    await world.until(lambda: world.parts.feed.listeners == 0 and world.parts.streams == 0)
+    await world.until(lambda: world.parts.feed.listeners == 0 and not world.parts.slots.taken)
 
 
 async def test_an_answer_says_how_old_it_is(world: World) -> None:
@@ -140,22 +179,119 @@ async def test_a_watch_that_has_expired_is_gone_on_from_by_a_list(world: World) 
     await world.until(lambda: set(world.parts.catalog.jobs) == {"uid-of-team-a-weather-2", "uid-of-team-b-weather-1"})
 
 
-async def test_without_a_keeper_the_log_is_that_of_the_living_pod(world: World) -> None:
-    lines = b"".join(b"2026-01-01T05:00:0%d.000000000Z line %d\n" % (number, number) for number in range(5))
+LINES = b"".join(b"2026-01-01T00:00:0%d.000000000Z line %d\n" % (number, number) for number in range(5))
+
+
+def with_a_pod(world: World, log: bytes = LINES, *, then: Callable[[], Awaitable[object]] | None = None) -> list[bool]:
+    """Have a pod with a log, of which no more comes until ``then`` has returned; return who reads it now."""
+    reading: list[bool] = []
 
     async def log_stream(*_where: str, token: str, **_query: str) -> AsyncIterator[bytes]:
         assert token == "viewer"
-        for start in range(0, len(lines), 10):
-            yield lines[start : start + 10]
+        reading.append(True)
+        try:
+            for start in range(0, len(log), 50_000):
+                yield log[start : start + 50_000]
+            if then:
+                await then()
+        finally:
+            reading.pop()
 
     world.parts.logs.client.log_stream = log_stream  # type: ignore[assignment,method-assign]  # the kubelet's
     world.put("pods", {"metadata": {"namespace": "team-a", "name": "weather-r1-x"}})
+    return reading
 
-    answer = await world.get(f"/api/jobs/{JOB}/logs?sequence=1&limit=2", "viewer")
-    assert (answer.code, answer.headers["X-Log-State"], answer.body) == (200, "Incomplete", b"line 1\nline 2\n")
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("", "01234"), ("?sequence=1&limit=2", "12"), ("?tail=1", "4"), ("?tail=2&limit=1", "3"),
+        ("?tail=9&sequence=4", "4"), ("?limit=5", "01234"), ("?sequence=5", ""), ("?tail=0", ""),
+        ("?follow=true&limit=2", "01"), ("?follow=true", "01234"), ("?follow=true&tail=2", "34"),
+    ],
+)  # fmt: skip
+async def test_without_a_keeper_the_log_is_that_of_the_living_pod(world: World, query: str, text: str) -> None:
+    with_a_pod(world)
+
+    answer = await world.get(f"/api/jobs/{JOB}/logs{query}", "viewer")
+
+    assert answer.body.decode() == "".join(f"line {number}\n" for number in text)
+    assert (answer.code, answer.headers["X-Log-State"]) == (200 if text else 204, "Incomplete")
+
+
+async def test_a_line_of_a_pod_as_json(world: World) -> None:
+    with_a_pod(world)
     tail = await world.get(f"/api/jobs/{JOB}/logs?tail=1", "viewer", Accept="application/x-ndjson")
-    assert tail.json == {"sequence": 4, "timestamp": "2026-01-01T05:00:04.000000Z", "attempt": 1, "message": "line 4"}
-    assert (await world.get(f"/api/jobs/{JOB}/logs?sequence=5", "viewer")).code == 204
+    assert tail.json == {"sequence": 4, "timestamp": "2026-01-01T00:00:04.000000Z", "attempt": 1, "message": "line 4"}
+
+
+async def test_a_long_line_of_a_pod_comes_in_pieces(world: World) -> None:
+    text = b"x" * 1_000_000
+    with_a_pod(world, b"2026-01-01T00:00:00.000000000Z " + text + b"\n" + LINES)
+
+    assert (await world.get(f"/api/jobs/{JOB}/logs?limit=1", "viewer")).body == text + b"\n"
+    lines = (await world.get(f"/api/jobs/{JOB}/logs", "viewer", Accept="application/x-ndjson")).body.splitlines()
+    told = [json.loads(line) for line in lines]
+    assert "".join(one["message"] for one in told if one["sequence"] == 0) == text.decode()
+    assert [one["message"] for one in told if one["sequence"] > 0] == [f"line {number}" for number in range(5)]
+
+
+async def test_the_end_of_a_large_log_of_a_pod(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_a_pod(world, LINES * 20_000)
+    tail = await world.get(f"/api/jobs/{JOB}/logs?tail=50000", "viewer")
+    assert tail.body.count(b"\n") == 50_000
+    monkeypatch.setattr(logs, "_MOST_TAIL", 700)
+    assert (await world.get(f"/api/jobs/{JOB}/logs?tail=50000", "viewer")).body.count(b"\n") == 100
+
+
+async def test_who_leaves_a_silent_pod_is_noticed(world: World) -> None:
+    reading = with_a_pod(world, b"", then=asyncio.Event().wait)
+    headers = {"Authorization": "Bearer viewer"}
+    async with aiohttp.ClientSession() as session:
+        for _ in range(3):
+            async with session.get(f"{world.url}/api/jobs/{JOB}/logs?follow=true", headers=headers) as answer:
+                assert answer.status == 200
+                await world.until(lambda: bool(reading and world.parts.slots.taken))
+            async with asyncio.timeout(1):
+                await world.until(lambda: not reading and not world.parts.slots.taken)
+
+
+async def test_a_pod_that_has_not_started_has_no_log_yet(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_STARTING_SECONDS", 0.01)
+    tries = iter(range(100))
+
+    async def log_stream(*_where: str, **_query: str) -> AsyncIterator[bytes]:
+        if next(tries) < 3:
+            raise ApiError(400, "BadRequest", "container is waiting to start: ContainerCreating")
+        yield LINES
+
+    world.put("pods", {"metadata": {"namespace": "team-a", "name": "weather-r1-x"}})
+    world.parts.logs.client.log_stream = log_stream  # type: ignore[method-assign]  # the kubelet's
+    assert (await world.get(f"/api/jobs/{JOB}/logs", "viewer")).code == 204
+    assert (await world.get(f"/api/jobs/{JOB}/logs?follow=true", "viewer")).body.count(b"\n") == 5
+
+
+async def test_one_token_does_not_take_all_streams(world: World) -> None:
+    world.parts.slots.most, world.parts.slots.most_of_one = 3, 2
+    async with listening(world), listening(world):
+        answer = await world.get("/api/events?workspace=team-a", "viewer")
+        assert (answer.code, "Retry-After" in answer.headers) == (429, True)
+        async with listening(world, who="editor"):
+            answer = await world.get("/api/events?workspace=team-a", "admin")
+            assert (answer.code, "Retry-After" in answer.headers) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", logs.TEXT), ("*/*", logs.TEXT), ("text/html", logs.TEXT), ("Text/Event-Stream", logs.EVENTS),
+        ("text/plain;q=0.1, application/x-ndjson", "application/x-ndjson"),
+        ("application/x-ndjson; q=0.5, */*", "application/x-ndjson"),
+        ("text/plain, application/x-ndjson", logs.TEXT), ("application/x-ndjson;q=x", "application/x-ndjson"),
+    ],
+)  # fmt: skip
+def test_which_form_is_liked_best(accept: str, kind: str) -> None:
+    assert logs.kind_of(accept) == kind
 
 
 @asynccontextmanager
@@ -193,14 +329,40 @@ async def test_a_log_that_is_followed_ends_with_the_run(tmp_path: Path) -> None:
         path = f"/api/jobs/{chains.JOB}/logs?follow=true"
         following = asyncio.create_task(world.get(path, "alice"))
         events = asyncio.create_task(world.get(path, "alice", Accept="text/event-stream", Last_Event_ID="5"))
-        await world.until(lambda: world.parts.streams == 2)
+        await world.until(lambda: world.parts.slots.taken.total() == 2)
         chain.log.line(b"last")
         chain.end()
         await chain.finish()
         assert (await following).body == chain.log.text
         told = (await events).body.decode()
-        assert told.startswith("id: 6\nevent: line\ndata: ")
+        assert told.startswith("id: 5\nevent: line\ndata: ")
         assert told.endswith("event: end\ndata: {}\n\n")
+
+
+async def test_a_keeper_that_says_nothing_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_PATIENCE_SECONDS", 0.1)
+    writers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _reader, writer: writers.append(writer), "127.0.0.1", 0)
+    world.parts.logs.keeper = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    answer = await world.get(f"/api/jobs/{JOB}/logs", "viewer")
+
+    assert (answer.code, answer.headers["Retry-After"]) == (503, "5")
+    for writer in writers:
+        writer.close()
+    server.close()
+
+
+async def test_a_log_that_breaks_off_is_not_taken_for_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with with_a_keeper(tmp_path) as (world, chain):
+        following = asyncio.create_task(world.get(f"/api/jobs/{chains.JOB}/logs?follow=true", "alice"))
+        await world.until(lambda: world.parts.slots.taken.total() == 1)
+        await chain.stop_keeper()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await following
+
+    assert "a log was broken off: ClientPayloadError" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 async def test_who_leaves_a_log_is_noticed_at_the_keeper(tmp_path: Path) -> None:
@@ -211,6 +373,6 @@ async def test_who_leaves_a_log_is_noticed_at_the_keeper(tmp_path: Path) -> None
             await answer.content.readany()
             assert chain.parts.door.followers.has(chains.JOB)
         async with asyncio.timeout(5):
-            while world.parts.streams or chain.parts.door.followers.has(chains.JOB):
+            while world.parts.slots.taken or chain.parts.door.followers.has(chains.JOB):
                 await asyncio.sleep(0.05)
                 chain.parts.keeper.open_logs._tell(chains.JOB)

@@ -14,6 +14,7 @@ import uvicorn
 from elt_operator.api import program
 from elt_operator.api.app import app
 from elt_operator.api.parts import Parts
+from elt_operator.api.protocol import LimitedProtocol
 from elt_operator.resources import names
 from elt_operator.settings.api import Settings
 from fakes.people import EVERYTHING, READS, ApiServer, Person
@@ -134,8 +135,8 @@ async def a_world(*, namespaces: str = "", logs_url: str = "", closed: Collectio
 async def serving(parts: Parts) -> AsyncIterator[str]:
     """Serve the application on a port of this machine."""
     config = uvicorn.Config(
-        app(parts, ["https://data.example.com"]), host="127.0.0.1", port=0, lifespan="off", log_config=None,
-        access_log=False, timeout_graceful_shutdown=1, loop="none",
+        parts.sending.patient(app(parts, ["https://data.example.com"])), host="127.0.0.1", port=0, lifespan="off",
+        log_config=None, access_log=False, http=LimitedProtocol, timeout_graceful_shutdown=1, loop="none",
     )  # fmt: skip
     server = program.Server(config)
     task = asyncio.create_task(server.serve())

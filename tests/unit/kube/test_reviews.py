@@ -9,7 +9,7 @@ import pytest
 
 from elt_operator.kube import reviews as reviews_module
 from elt_operator.kube.errors import ApiError
-from elt_operator.kube.reviews import BadToken, Reviews
+from elt_operator.kube.reviews import BadToken, Reviews, Unanswered, bearer
 
 ATTRIBUTES = {"verb": "get", "resource": "eltjobs"}
 
@@ -91,11 +91,44 @@ async def test_an_outage_does_not_make_a_token_last_longer() -> None:
         await reviews.may(token(40), ATTRIBUTES)
 
 
-@pytest.mark.parametrize(("code", "error"), [(401, BadToken), (503, ApiError)])
-async def test_what_cannot_be_answered_is_not_remembered(code: int, error: type[Exception]) -> None:
+@pytest.mark.parametrize("code", [403, 404, 409, 429, 503])
+async def test_what_cannot_be_answered_is_not_remembered(code: int) -> None:
     api_server = ApiServer(code=code)
     reviews = reviews_of(api_server, [0.0])
     for _ in range(2):
-        with pytest.raises(error):
+        with pytest.raises(Unanswered):
             await reviews.may("alice", ATTRIBUTES)
     assert api_server.asked == 2
+
+
+async def test_a_bad_token_is_not_asked_about_again_for_a_while() -> None:
+    api_server, clock = ApiServer(code=401), [0.0]
+    reviews = reviews_of(api_server, clock)
+    for clock[0] in (0.0, 9.9, 10.0):
+        with pytest.raises(BadToken):
+            await reviews.may("alice", ATTRIBUTES)
+    assert api_server.asked == 2
+
+
+async def test_what_was_asked_lately_is_not_forgotten_for_what_others_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reviews_module, "_MOST_REMEMBERED", 10)
+    api_server = ApiServer()
+    reviews = reviews_of(api_server, [0.0])
+    for number in range(30):
+        await reviews.may("alice", ATTRIBUTES)
+        await reviews.may("mallory", {**ATTRIBUTES, "name": str(number)})
+    assert api_server.asked == 31
+    assert len(reviews._known) == 10
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Basic x", "Bearer", "Bearer ", "Bearer two words", "Bearer a\tb", "Bearer \u00e9"]
+)
+def test_what_is_no_token(header: str) -> None:
+    with pytest.raises(BadToken):
+        bearer(header)
+
+
+@pytest.mark.parametrize("header", ["Bearer token", "bearer  token ", "BEARER token"])
+def test_a_token(header: str) -> None:
+    assert bearer(header) == "token"
