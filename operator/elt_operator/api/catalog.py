@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -59,7 +59,8 @@ class Catalog:
     _by_pipeline: dict[str, dict[str, dict[str, JobEntry]]] = field(default_factory=dict)
     """Jobs by namespace, name of the Pipeline, and UID."""
     _by_name: dict[tuple[str, str], PipelineEntry] = field(default_factory=dict)
-    _versions: defaultdict[Scope, int] = field(default_factory=lambda: defaultdict(int))
+    _versions: dict[Scope, int] = field(default_factory=dict)
+    """The number of the last change in each scope that has Jobs."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _gone: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
     """UIDs of Jobs that went lately: what a write answers may be older than that."""

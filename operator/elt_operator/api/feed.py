@@ -67,13 +67,17 @@ class Feed:
     """Tells of each Job that changes."""
 
     catalog: Catalog
-    listeners: int = 0
     _last: int = 0
     _waiting: defaultdict[str, dict[str, Change]] = field(default_factory=lambda: defaultdict(dict))
     """By namespace and UID: of each Job the last change."""
     _workspaces: dict[str, _Workspace] = field(default_factory=dict)
     """Only those that somebody listens to."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def listeners(self) -> int:
+        """How many listen, to all workspaces together: one to which somebody listens is never forgotten."""
+        return sum(there.listeners for there in self._workspaces.values())
 
     def take(self, change: Change) -> None:
         """Take a change of the catalog."""
@@ -112,7 +116,6 @@ class Feed:
         """
         there = self._workspaces.pop(namespace, None) or _Workspace(self._last)
         self._workspaces[namespace] = there
-        self.listeners += 1
         there.listeners += 1
         self._forget()
         try:
@@ -133,7 +136,6 @@ class Feed:
                 except TimeoutError:
                     yield b""
         finally:
-            self.listeners -= 1
             there.listeners -= 1
 
     def _forget(self) -> None:
