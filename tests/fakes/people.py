@@ -120,7 +120,8 @@ class ApiServer:
             return web.json_response({"status": {"userInfo": {"username": token, "uid": f"uid-of-{token}"}}})
         if request.path.endswith("/selfsubjectaccessreviews"):
             wanted = (await request.json())["spec"]["resourceAttributes"]
-            allowed = self.people[token].may(wanted["verb"], wanted["namespace"], wanted["name"], wanted["resource"])
+            resource = "/".join(filter(None, [wanted["resource"], wanted["subresource"]]))
+            allowed = self.people[token].may(wanted["verb"], wanted["namespace"], wanted["name"], resource)
             return web.json_response({"status": {"allowed": allowed}})
         return await self._of_objects(request, token)
 

@@ -27,6 +27,26 @@ _MOST_CHARACTERS: Final = 128
 _DESCRIPTION: Final = (
     "Lists, shows, creates, stops and deletes Jobs, and sends their logs, with the rights of whoever asks."
 )
+_TYPES: Final = frozenset({"str", "int"})
+"""How pydantic calls the types of a property's value, and ends the place of an error with."""
+_WORDS: Final = {
+    "extra_forbidden": "there is no such field",
+    "too_long": "must have at most {max_length} entries",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text",
+    "int_parsing": "must be a whole number",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "missing": "is missing",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+}
+"""By pydantic's type of an error (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 _TOLD_IN_HEADERS: Final = (
     "Age", "ETag", "Location", "Retry-After", "X-As-Of", "X-Log-Gaps", "X-Log-State", "X-Next-Sequence",
 )  # fmt: skip
@@ -117,14 +137,27 @@ async def _invalid(request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     if any(one["loc"][0] == "path" for one in found):
         return _answer(request, NOT_FOUND)
-    wrong = [FieldError(_field(one), one["msg"]) for one in found[:_MOST_ERRORS]]
+    wrong = list(dict.fromkeys(FieldError(_field(one), _words(one)) for one in found[:_MOST_ERRORS]))
     return _answer(request, Refusal(400, "; ".join(f"{field}: {words}" for field, words in wrong), wrong))
 
 
 def _field(error: Mapping[str, Any]) -> str:
+    """Return the field as the API server calls one: `arguments[0]`, `properties.tap-x.start_date`."""
     if error["type"] == "json_invalid":
         return "body"
-    return ".".join(str(step)[:_MOST_CHARACTERS] for step in error["loc"][1:]) or "body"
+    where, *steps = error["loc"]
+    if where == "body" and len(steps) > 1 and steps[-1] in _TYPES:  # of one that may be of several
+        steps.pop()
+    told = "".join(f"[{one}]" if isinstance(one, int) else f".{one[:_MOST_CHARACTERS]}" for one in steps)
+    return told.removeprefix(".") or "body"
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with it."""
+    if error["type"] in {"string_type", "int_type"} and error["loc"][-1] in _TYPES:
+        return "must be a text or an integer"
+    words: str = _WORDS.get(error["type"], "") or error["msg"]
+    return words.format(**error.get("ctx", {})) if error["type"] in _WORDS else words
 
 
 async def _without_route(request: Request, error: Exception) -> Response:

@@ -1,12 +1,15 @@
 """What can be in a request, how it is checked, and what of it may be seen."""
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import Receive, Scope, Send
 
 from elt_operator.api import hal, models, paging, refusals
 from elt_operator.api.entries import JobEntry, PipelineEntry
@@ -120,6 +123,17 @@ class ListQuery:
 Wanted = Annotated[ListQuery, Depends()]
 
 
+@dataclass(frozen=True)
+class PageQuery:
+    """The parameters of a list of a few things."""
+
+    page: Annotated[int, Query(ge=0, le=1_000_000, description="Which page, from 0.")] = 0
+    size: Annotated[int, Query(ge=1, le=paging.MOST, description="How many on a page.")] = paging.MOST
+
+
+PageWanted = Annotated[PageQuery, Depends()]
+
+
 def told_as(*codes: int) -> dict[int | str, dict[str, Any]]:
     """Return what the description says of answers with ``codes``, and with those that every request can have."""
     error = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
@@ -135,10 +149,8 @@ def in_headers(**words: str) -> dict[str, Any]:
     return {name.replace("_", "-"): {"description": one, "schema": {"type": "string"}} for name, one in words.items()}
 
 
-def answer(parts: Parts, request: Request, body: Json) -> Response:
-    """Return an answer, or 304 if whoever asks has it already; raises ``Refused`` while too many are not read."""
-    if parts.sending.is_full:
-        raise Refused(refusals.UNREAD)
+def answer(parts: Parts, request: Request, token: str, body: Json) -> Response:
+    """Return an answer, or 304 if whoever asks has it already."""
     data = hal.dumped(body)
     tag = f'"{refusals.fingerprint(data)}"'
     headers = {
@@ -147,7 +159,20 @@ def answer(parts: Parts, request: Request, body: Json) -> Response:
     }  # fmt: skip
     if _has(request, tag):
         return Response(status_code=304, headers=headers)
-    return HalResponse(data, headers=headers)
+    return _Page(data, headers, parts.unread.taking(token, len(data)))
+
+
+class _Page(HalResponse):
+    """An answer that holds its share of what is not read yet; raises ``Refused`` if there is none left."""
+
+    def __init__(self, data: bytes, headers: Mapping[str, str], held: AbstractContextManager[None]) -> None:
+        super().__init__(data, headers=headers)
+        self.held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, and let go of what is held for it."""
+        with self.held:
+            await super().__call__(scope, receive, send)
 
 
 def _has(request: Request, tag: str) -> bool:
@@ -198,11 +223,12 @@ async def allowed(parts: Parts, token: str, namespace: str, name: str = "") -> A
     """
     if name and await parts.rights.may(token, "get", names.JOBS, namespace):
         name = ""
-    pipeline, stop, delete = await asyncio.gather(
+    pipeline, logs, stop, delete = await asyncio.gather(
         parts.rights.may(token, "get", names.PIPELINES, namespace),
+        parts.rights.may(token, "get", f"{names.JOBS}/log", namespace, name),
         *(parts.rights.may(token, verb, names.JOBS, namespace, name) for verb in ("patch", "delete")),
     )
-    return Allowed(pipeline, stop, delete)
+    return Allowed(pipeline, stop, delete, logs)
 
 
 async def newest_job(parts: Parts, token: str, pipeline: PipelineEntry) -> JobEntry | None:

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 
+from elt_operator.api.protocol import ABORT
+
 MOST: Final = 1024 * 1024
 """Bytes of a body: more than the largest Job that the API server stores can need."""
 _TOO_LARGE: Final = 413
@@ -29,6 +31,7 @@ class SmallBodies:
             left -= len(message.get("body", b""))
             if left < 0:
                 if started:  # it is too late for another answer
+                    scope[ABORT]()
                     return {"type": "http.disconnect"}
                 raise HTTPException(_TOO_LARGE, f"The body is larger than {MOST} bytes.")
             return message

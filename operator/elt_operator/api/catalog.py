@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from elt_operator.api.entries import JobEntry, PipelineEntry, job_entry, pipeline_entry
+from elt_operator.api.entries import JobEntry, PipelineEntry, job_entry, pipeline_entry, version_of
 from elt_operator.kube import foreign
 
 _MOST_ORDERS: Final = 1_000
@@ -64,6 +64,8 @@ class Catalog:
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _gone: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
     """UIDs of Jobs that went lately: what a write answers may be older than that."""
+    _listed_at: dict[str | None, int] = field(default_factory=dict)
+    """The versions of the last whole lists of Jobs, by namespace; ``None``: of all."""
     _orders: "OrderedDict[tuple[Any, ...], Order]" = field(default_factory=OrderedDict)
     """That of the longest ago first."""
     _places: int = 0
@@ -75,30 +77,41 @@ class Catalog:
 
     def take_job(self, body: Mapping[str, Any]) -> None:
         """Take what a watch tells of a Job, in its order; what is older than what was just written changes nothing."""
-        uid, version = foreign.uid(body), foreign.version(body)
-        if uid in self._written and version.isdigit():
-            if int(version) < self._written[uid]:
+        uid, version = foreign.uid(body), version_of(body)
+        if uid in self._written and version >= 0:
+            if version < self._written[uid]:
                 return
             del self._written[uid]
+        self._gone.pop(uid, None)
         self._take(body)
 
     def take_written(self, body: Mapping[str, Any]) -> None:
-        """Take what the API server has answered to a write."""
-        version = foreign.version(body)
-        if version.isdigit():
-            self._written[foreign.uid(body)] = int(version)
-            if len(self._written) > _MOST_WRITTEN:
-                self._written.popitem(last=False)
+        """Take what the API server has answered to a write, unless more is known already: it may come late."""
+        uid, version = foreign.uid(body), version_of(body)
+        namespace = foreign.text(foreign.part(body, "metadata").get("namespace"))
+        known = self.jobs.get(uid)
+        seen = known.version if known else self._listed_at.get(None, self._listed_at.get(namespace, -1))
+        if uid in self._gone or 0 <= version <= seen:
+            return
+        self._written[uid] = version
+        if len(self._written) > _MOST_WRITTEN:
+            self._written.popitem(last=False)
         self._take(body)
+
+    def take_list(self, namespace: str | None, version: str) -> None:
+        """Take notice that all Jobs of a namespace were told, as they were at a version."""
+        self._listed_at[namespace] = int(version) if version.isascii() and version.isdecimal() else -1
 
     def _take(self, body: Mapping[str, Any]) -> None:
         entry = job_entry(body)
-        if entry is None or entry.uid in self._gone or entry == self.jobs.get(entry.uid):
+        if entry is None:
             return
+        has_changed = entry != self.jobs.get(entry.uid)
         self.jobs[entry.uid] = entry
         there = self._by_pipeline.setdefault(entry.namespace, {}).setdefault(entry.pipeline, {})
         there[entry.uid] = entry
-        self._count(entry, entry)
+        if has_changed:
+            self._count(entry, entry)
 
     def drop_job(self, uid: str) -> None:
         """Take notice that a Job is gone."""

@@ -1,11 +1,13 @@
 """Requests that change something: create, stop and delete a Job."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from elt_operator.api import models
 from elt_operator.api.asked import (
@@ -29,6 +31,7 @@ ROUTER: Final = APIRouter(dependencies=[Depends(limit_changes), Depends(need_kno
 _BODY: Final = {"requestBody": {"content": {"application/json": {
     "schema": {"anyOf": [{"$ref": "#/components/schemas/NewJob"}, {"type": "null"}]},
 }}}}  # fmt: skip
+_BODY_SECONDS: Final = 30.0
 _KEY: Final = "Any text: a second request with it is answered with the Job of the first."
 
 
@@ -37,7 +40,7 @@ class _How:
     """How a Job is to be created."""
 
     queue: Annotated[bool, Query(description="Create it although another one has not ended.")] = False
-    key: Annotated[str, Header(alias="Idempotency-Key", max_length=255, description=_KEY)] = ""
+    key: Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, description=_KEY)] = None
     details: Details = False
 
 
@@ -59,16 +62,23 @@ async def create_job(
     entry = await pipeline_of(parts, token, uid)
     if not await parts.rights.may(token, "create", names.JOBS, entry.namespace):
         raise Refused(Refusal(403, f"You may not create Jobs (eltjobs) in namespace {entry.namespace}."))
-    wanted = await _new_job(request)
+    with parts.bodies.taking(token):
+        wanted = await _new_job(request)
     names_jobs = await parts.rights.may(token, "get", names.JOBS, entry.namespace)
-    created, new = await parts.writes.create(token, entry, wanted, queue=how.queue, key=how.key, names_jobs=names_jobs)
+    created, new = await parts.writes.create(
+        token, entry, wanted, queue=how.queue, key=how.key or "", names_jobs=names_jobs
+    )
     body = dumped(await told(parts, token, created, details=how.details))
     return HalResponse(body, 201 if new else 200, {"Location": f"{BASE}/jobs/{created.uid}"})
 
 
 async def _new_job(request: Request) -> models.NewJob:
     """Return what is to be created. It is read only once it is known who asks, and that they may do it."""
-    body = await request.body()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = await request.body()
+    except (ClientDisconnect, TimeoutError) as error:
+        raise bad("body", "has no end") from error
     if not body.strip():
         return models.NewJob()
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()

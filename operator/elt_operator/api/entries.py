@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from sys import intern
 from typing import Any, Final
@@ -15,6 +15,8 @@ from elt_operator.resources.phases import Phase
 _PHASES: Final = frozenset(phase.value for phase in Phase)
 _LARGE: Final = 1_024
 """From so many bytes on, details are compressed."""
+_SIZE_BYTES: Final = 4
+"""In front of what is compressed stands how large it was; its first byte is 0, never a brace."""
 _INTERNED: Final = 4_096
 """How many different details are shared: many Jobs of a Pipeline say the same."""
 
@@ -46,6 +48,8 @@ class JobEntry:
     uid: str
     namespace: str
     name: str
+    version: int = field(compare=False)
+    """Its resourceVersion, which grows with each change; -1: it is no number."""
     pipeline: str
     """The Pipeline's name."""
     created: float
@@ -56,7 +60,7 @@ class JobEntry:
     end: float | None
     exit_code: int | None
     attempt: int
-    """The number of its last attempt; 0: there is none yet."""
+    """The number of its last attempt, which may be under way; 0: there is none yet."""
     log: str
     """What became of its log: Collecting, Kept or Incomplete; empty: nothing is said of it."""
     details: bytes
@@ -99,12 +103,12 @@ def job_entry(body: Mapping[str, Any]) -> JobEntry | None:
     exit_code = status.get("exitCode")
     return JobEntry(
         uid=whose.uid, namespace=intern(whose.namespace), name=whose.name, pipeline=intern(pipeline),
-        created=foreign.created(body).timestamp(),
+        version=version_of(body), created=foreign.created(body).timestamp(),
         phase=intern(phase) if isinstance(phase, str) and phase in _PHASES else Phase.QUEUED.value,
         reason=intern(foreign.said(status, "reason")), start=_seconds(status.get("startTime")),
         end=_seconds(status.get("endTime")),
         exit_code=foreign.integer(exit_code) if isinstance(exit_code, int) else None,
-        attempt=foreign.integer(last.get("number")),
+        attempt=_attempt(status, foreign.integer(last.get("number"))),
         log=intern(foreign.text(foreign.part(status, "log").get("state"))), details=_details(spec, status),
     )  # fmt: skip
 
@@ -145,16 +149,35 @@ def _details(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bytes:
     if known is None:
         known = bytes(memoryview(data))  # what orjson returns holds some kilobytes
         if len(known) > _LARGE:
-            return zlib.compress(known, 1)
+            return len(known).to_bytes(_SIZE_BYTES) + zlib.compress(known, 1)
         _known[known] = known
     return known
 
 
+def details_size(entry: JobEntry) -> int:
+    """Return how many bytes ``details_of`` has as JSON."""
+    packed = entry.details
+    return len(packed) if packed[:1] == b"{" else int.from_bytes(packed[:_SIZE_BYTES])
+
+
 def details_of(entry: JobEntry) -> dict[str, Any]:
     """Return what is shown of a Job only if it is asked for."""
-    packed = entry.details if entry.details.startswith(b"{") else zlib.decompress(entry.details)
-    told: dict[str, Any] = orjson.loads(packed)
+    packed = entry.details
+    told: dict[str, Any] = orjson.loads(packed if packed[:1] == b"{" else zlib.decompress(packed[_SIZE_BYTES:]))
     return {**_USUAL_DETAILS, **told}
+
+
+def version_of(body: Mapping[str, Any]) -> int:
+    """Return an object's resourceVersion as a number, as it is since Kubernetes 1.35; -1: it is none."""
+    version = foreign.version(body)
+    return int(version) if version.isascii() and version.isdecimal() else -1
+
+
+def _attempt(status: Mapping[str, Any], told: int) -> int:
+    """Return the number of the last attempt; while a Job runs, its status tells only of those before."""
+    if status.get("phase") == Phase.RUNNING:
+        return told + 1
+    return told or int(foreign.time(status.get("startTime")) is not None)
 
 
 def _seconds(value: Any) -> float | None:

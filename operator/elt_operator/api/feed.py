@@ -19,6 +19,8 @@ _MOST_BATCHES: Final = 100
 """How many are remembered of each workspace: whoever is further behind has to list anew."""
 _MOST_BYTES: Final = 1024 * 1024
 """How large they may be together."""
+_PART_BYTES: Final = 32 * 1024
+"""Bytes that are sent at a time."""
 _MOST_IDLE: Final = 32
 """How many workspaces are remembered to which nobody listens any more."""
 _MOST_DIGITS: Final = 15
@@ -32,6 +34,15 @@ class _Batch(NamedTuple):
     last: int
     """The number of the last one."""
     data: bytes
+
+
+class _Part(NamedTuple):
+    """A part of a batch."""
+
+    last: int
+    """The number of its last change."""
+    data: bytes
+    is_end: bool
 
 
 @dataclass
@@ -56,10 +67,16 @@ class _Workspace:
         self.more.set()
         self.more = asyncio.Event()
 
-    def after(self, position: int) -> list[_Batch]:
-        """Return the batches that are newer than a change."""
-        newer = takewhile(lambda batch: batch.last > position, reversed(self.batches))
-        return [*reversed(list(newer))]
+    def part(self, position: int, sent: int) -> "_Part | None":
+        """Return what follows ``sent`` bytes of the oldest batch that is newer than a change; ``None``: there is none.
+
+        Whoever waits for a client that does not read holds no more than that.
+        """
+        newer = list(takewhile(lambda batch: batch.last > position, reversed(self.batches)))
+        if not newer:
+            return None
+        last, data = newer[-1]
+        return _Part(last, data[sent : sent + _PART_BYTES], sent + _PART_BYTES >= len(data))
 
 
 @dataclass
@@ -123,13 +140,15 @@ class Feed:
             if position is None:
                 position = self._last
                 yield b"id: %s-%d\nevent: reset\ndata: {}\n\n" % (self.catalog.started.encode(), position)
+            sent, of = 0, position
             while True:
                 more = there.more
-                if position < there.begun_at:
-                    return  # too slow: whoever comes back gets a reset
-                for batch in there.after(position):
-                    yield batch.data
-                    position = batch.last
+                while part := there.part(position, sent):
+                    if position < there.begun_at or (sent and part.last != of):
+                        return  # too slow: whoever comes back gets a reset
+                    of, sent = part.last, 0 if part.is_end else sent + len(part.data)
+                    position = of if part.is_end else position
+                    yield part.data
                 try:
                     async with asyncio.timeout(SILENT_SECONDS):
                         await more.wait()

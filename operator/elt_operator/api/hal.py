@@ -23,6 +23,7 @@ class Allowed(NamedTuple):
     """See the Pipeline that it belongs to."""
     stop: bool = False
     delete: bool = False
+    logs: bool = False
 
 
 def dumped(told: Json) -> bytes:
@@ -44,6 +45,7 @@ def job(entry: JobEntry, pipeline: PipelineEntry | None, allowed: Allowed, *, de
     told: Json = {
         "id": entry.uid,
         "name": entry.name,
+        "pipelineName": entry.pipeline,
         "created": _time(entry.created),
         "type": "PIPELINE_RUN",
         "maxAttempts": pipeline.max_attempts if pipeline and allowed.pipeline else None,
@@ -56,7 +58,9 @@ def job(entry: JobEntry, pipeline: PipelineEntry | None, allowed: Allowed, *, de
         "log": entry.log or None,
     }
     told |= details_of(entry) if details else NO_DETAILS
-    links = {"self": link(f"/jobs/{entry.uid}"), "logs": link(f"/jobs/{entry.uid}/logs")}
+    links = {"self": link(f"/jobs/{entry.uid}")}
+    if allowed.logs:
+        links["logs"] = link(f"/jobs/{entry.uid}/logs")
     if pipeline and allowed.pipeline:
         links["pipeline"] = link(f"/pipelines/{pipeline.uid}")
         told["_embedded"] = {"pipeline": {"id": pipeline.uid, "name": pipeline.name, "status": pipeline.status}}
@@ -103,13 +107,18 @@ def profile(name: str, uid: str) -> Json:
     return {"id": uid or name, "name": name, "email": None, "_links": {"self": link("/profiles")}}
 
 
-def collection(relation: str, items: Sequence[Json], path: str) -> Json:
-    """Return all of a few things, on one page."""
+def collection(relation: str, items: Sequence[Json], path: str, *, size: int, number: int) -> Json:
+    """Return a page of a few things."""
+    pages = -(-len(items) // size)
+    numbers = {"self": number, "first": 0, "prev": number - 1, "next": number + 1, "last": pages - 1}
+    there = {relation for relation in numbers if pages} - ({"prev"} if not number else set())
+    there -= {"next"} if number + 1 >= pages else set()
     return {
-        "_embedded": {relation: items},
-        "_links": {"self": link(path)},
-        "page": {"size": len(items), "totalElements": len(items), "totalPages": min(1, len(items)), "number": 0},
-    }
+        "_embedded": {relation: items[number * size : (number + 1) * size]},
+        "_links": {name: link(f"{path}?page={one}&size={size}") for name, one in numbers.items()
+                   if name in {*there, "self"}},
+        "page": {"size": size, "totalElements": len(items), "totalPages": pages, "number": number},
+    }  # fmt: skip
 
 
 def jobs(page: Page, items: Iterable[Json], *, size: int, number: int) -> Json:

@@ -1,4 +1,4 @@
-"""How often the bearer of a token may ask, and how many streams they may have."""
+"""How often the bearer of a token may ask, and how much they may hold at a time."""
 
 import hashlib
 import math
@@ -8,34 +8,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from elt_operator.api.refusals import TOO_MANY, TOO_MANY_OF_ONE, Refusal, Refused
+from elt_operator.api.refusals import Refusal, Refused
 
 _MOST_REMEMBERED: Final = 10_000
 
 
 @dataclass
-class Slots:
-    """So many streams at a time, and fewer for one token."""
+class Shares:
+    """So much of something at a time, and less for one token: one alone does not take all."""
 
-    most: int = 1_000
-    most_of_one: int = 600
-    """One token alone does not take all."""
+    most: int
+    most_of_one: int
+    if_none: Refusal
+    """What is answered if there is nothing left."""
+    if_none_of_one: Refusal
     taken: "Counter[str]" = field(default_factory=Counter)
     """By the token's hash."""
 
     @contextmanager
-    def taking(self, token: str) -> Iterator[None]:
-        """Hold one; raises ``Refused`` with 503 if there is none left, with 429 if none is for this token."""
+    def taking(self, token: str, amount: int = 1) -> Iterator[None]:
+        """Hold an amount of any size if something is left; raises ``Refused`` if not."""
         key = _hash(token)
         if self.taken.total() >= self.most:
-            raise Refused(TOO_MANY)
+            raise Refused(self.if_none)
         if self.taken[key] >= self.most_of_one:
-            raise Refused(TOO_MANY_OF_ONE)
-        self.taken[key] += 1
+            raise Refused(self.if_none_of_one)
+        self.taken[key] += amount
         try:
             yield
         finally:
-            self.taken[key] -= 1
+            self.taken[key] -= amount
             if not self.taken[key]:
                 del self.taken[key]
 

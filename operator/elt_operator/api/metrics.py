@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from elt_operator.api.parts import Parts
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 Scope = dict[str, Any]
 
 
@@ -46,11 +47,12 @@ class Metrics:
                 await app(scope, receive, send)
                 return
             begun = time.monotonic()
+            method = scope["method"] if scope["method"] in _METHODS else "other"  # it may be anything
 
             async def sending(message: Scope) -> None:
                 if message["type"] == "http.response.start":
-                    self._requests.labels(scope["method"], message["status"]).inc()
-                    self._seconds.labels(scope["method"]).observe(time.monotonic() - begun)
+                    self._requests.labels(method, message["status"]).inc()
+                    self._seconds.labels(method).observe(time.monotonic() - begun)
                 await send(message)
 
             await app(scope, receive, sending)
@@ -71,7 +73,7 @@ class _State:
             ("jobs", "Jobs that the API knows", len(parts.catalog.jobs)),
             ("pipelines", "Pipelines that the API knows", len(parts.catalog.pipelines)),
             ("listeners", "Who listens to what happens in a workspace", parts.feed.listeners),
-            ("streams", "Logs and events that are being sent", parts.slots.taken.total()),
+            ("streams", "Logs and events that are being sent", parts.streams.taken.total()),
             ("age_seconds", "How old what the API knows may be", parts.watching.age_seconds()),
         ):
             yield GaugeMetricFamily(f"elt_operator_jobs_api_{name}", what, value=value)

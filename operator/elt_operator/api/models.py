@@ -89,12 +89,13 @@ class Job(_Body):
     id: Id
     """The UID of the EltJob."""
     name: str
+    pipeline_name: str
     created: Moment
     type: Literal["PIPELINE_RUN"]
     max_attempts: int | None
     """1 + `maxRetries` of the Pipeline; null if that is gone."""
     attempt: int
-    """The number of the last attempt, from 1; 0: there is none yet."""
+    """The number of the last attempt, which may be under way, from 1; 0: there is none yet."""
     status: Status
     reason: str | None
     """Why, in one word: docs/job.md lists them."""

@@ -1,5 +1,6 @@
 """Lists, page by page. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -8,11 +9,13 @@ from urllib.parse import urlencode
 
 from elt_operator.api.catalog import Catalog, Order, Scope
 from elt_operator.api.entries import JobEntry
+from elt_operator.api.refusals import bad
 
 MOST: Final = 1_000
 SORTED_BY: Final = ("startTime", "endTime", "created", "status")
 _LATEST: Final = 1e11
 """Seconds since 1970, in the year 5138."""
+_KEY: Final = re.compile(r"-?[0-9]{1,12}\.[0-9]{6}")
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,12 @@ def page_of(catalog: Catalog, scope: Scope, query: Query, path: str) -> Page:
 
 
 def _start(catalog: Catalog, order: Order, query: Query) -> int:
-    """Return where a page begins in its order."""
+    """Return where a page begins in its order; raises ``Refused`` for a place that no link has."""
     if not query.after:
         return query.page * query.size
     key, _, uid = query.after.rpartition("~")
+    if not uid or not (key.isalpha() if query.sort == "status" else _KEY.fullmatch(key)):
+        raise bad("after", "is not from a `next` link of this list; begin at the first page")
     if query.view == order.name and uid in order.uids:
         return order.uids.index(uid) + 1
     there = ((number, job) for number, other in enumerate(order.uids) if (job := catalog.jobs.get(other)))

@@ -7,16 +7,27 @@ from typing import Final
 
 from elt_operator.api.catalog import Catalog
 from elt_operator.api.feed import Feed
-from elt_operator.api.limits import Limit, Slots
+from elt_operator.api.limits import Limit, Shares
 from elt_operator.api.logs import Logs
-from elt_operator.api.refusals import BEHIND, LEFT_OUT, STARTING, Refused
+from elt_operator.api.refusals import (
+    BEHIND,
+    LEFT_OUT,
+    STARTING,
+    TOO_MANY,
+    TOO_MANY_BODIES,
+    TOO_MANY_BODIES_OF_ONE,
+    TOO_MANY_OF_ONE,
+    UNREAD,
+    UNREAD_BY_ONE,
+    Refused,
+)
 from elt_operator.api.rights import Rights
-from elt_operator.api.sending import Sending
 from elt_operator.api.watching import Watching
 from elt_operator.api.writes import Writes
 
 OLDEST_SECONDS: Final = 60.0
 """How old what is known may be."""
+_MIB: Final = 1024 * 1024
 
 
 @dataclass
@@ -32,8 +43,11 @@ class Parts:
     reads: Limit
     changes: Limit
     now: Callable[[], datetime]
-    sending: Sending = field(default_factory=Sending)
-    slots: Slots = field(default_factory=Slots)
+    unread: Shares = field(default_factory=lambda: Shares(64 * _MIB, 16 * _MIB, UNREAD, UNREAD_BY_ONE))
+    """Bytes of answers that are being sent."""
+    bodies: Shares = field(default_factory=lambda: Shares(64, 16, TOO_MANY_BODIES, TOO_MANY_BODIES_OF_ONE))
+    """Requests of which the body is being read."""
+    streams: Shares = field(default_factory=lambda: Shares(1_000, 600, TOO_MANY, TOO_MANY_OF_ONE))
     """Logs and feeds that are being sent."""
 
     def need_served(self, namespace: str) -> None:

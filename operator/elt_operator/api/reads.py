@@ -10,6 +10,7 @@ from elt_operator.api.asked import (
     Details,
     Id,
     ListQuery,
+    PageWanted,
     PartsOf,
     Token,
     Wanted,
@@ -26,6 +27,7 @@ from elt_operator.api.asked import (
     told_as,
 )
 from elt_operator.api.catalog import Scope
+from elt_operator.api.entries import details_size
 from elt_operator.api.hal import BASE
 from elt_operator.api.parts import Parts
 from elt_operator.api.refusals import bad
@@ -35,11 +37,11 @@ from elt_operator.resources import names
 ROUTER: Final = APIRouter(dependencies=[Depends(limit_reads), Depends(need_knowledge)], responses=told_as(200, 304))
 _SIDE_BY_SIDE: Final = 10
 _MOST_DETAILS: Final = 4 * 1024 * 1024
-"""Bytes of the packed details on a page."""
+"""Bytes of the details on a page."""
 
 
 @ROUTER.get("/workspaces", summary="List your workspaces", response_model=models.Workspaces)
-async def list_workspaces(request: Request, parts: PartsOf, token: Token) -> Response:
+async def list_workspaces(request: Request, parts: PartsOf, token: Token, wanted: PageWanted) -> Response:
     """The namespaces that have a Pipeline or a Job, and in which you may list Jobs."""
     found = sorted(name for name in parts.catalog.namespaces() if not parts.watching.is_left_out(name))
     turns = asyncio.Semaphore(_SIDE_BY_SIDE)
@@ -52,27 +54,33 @@ async def list_workspaces(request: Request, parts: PartsOf, token: Token) -> Res
         answers = await asyncio.gather(*(may(namespace) for namespace in found))
         found = [namespace for namespace, one in zip(found, answers, strict=True) if one]
     items = [hal.workspace(name, parts.watching.workspaces.get(name, "")) for name in found]
-    return answer(parts, request, hal.collection("workspaces", items, "/workspaces"))
+    return answer(
+        parts, request, token, hal.collection("workspaces", items, "/workspaces", size=wanted.size, number=wanted.page)
+    )
 
 
 @ROUTER.get("/workspaces/{workspace}", summary="View a workspace", response_model=models.Workspace)
 async def view_workspace(request: Request, parts: PartsOf, token: Token, workspace: WorkspaceId) -> Response:
     """A namespace in which you may list Jobs."""
     name = await namespace_of(parts, token, workspace)
-    return answer(parts, request, hal.workspace(name, parts.watching.workspaces.get(name, "")))
+    return answer(parts, request, token, hal.workspace(name, parts.watching.workspaces.get(name, "")))
 
 
 @ROUTER.get("/profiles", summary="View your profile", response_model=models.Profiles)
 async def view_profile(request: Request, parts: PartsOf, token: Token) -> Response:
     """Whose token it is, as the API server says."""
     person = await parts.rights.reviews.who_is(token)
-    return answer(parts, request, hal.collection("profiles", [hal.profile(*person)], "/profiles"))
+    return answer(
+        parts, request, token, hal.collection("profiles", [hal.profile(*person)], "/profiles", size=1, number=0)
+    )
 
 
 @ROUTER.get(
     "/workspaces/{workspace}/pipelines", summary="List a workspace's Pipelines", response_model=models.Pipelines
 )
-async def list_pipelines(request: Request, parts: PartsOf, token: Token, workspace: WorkspaceId) -> Response:
+async def list_pipelines(
+    request: Request, parts: PartsOf, token: Token, workspace: WorkspaceId, wanted: PageWanted
+) -> Response:
     """All of them, by their names."""
     namespace = await namespace_of(parts, token, workspace, names.PIPELINES)
     may_create = await parts.rights.may(token, "create", names.JOBS, namespace)
@@ -80,7 +88,12 @@ async def list_pipelines(request: Request, parts: PartsOf, token: Token, workspa
         hal.pipeline(one, await newest_job(parts, token, one), may_create=may_create)
         for one in parts.catalog.pipelines_of(namespace)
     ]
-    return answer(parts, request, hal.collection("pipelines", items, f"/workspaces/{workspace}/pipelines"))
+    return answer(
+        parts,
+        request,
+        token,
+        hal.collection("pipelines", items, f"/workspaces/{workspace}/pipelines", size=wanted.size, number=wanted.page),
+    )
 
 
 @ROUTER.get("/workspaces/{workspace}/jobs", summary="List a workspace's Jobs", response_model=models.Jobs)
@@ -98,7 +111,7 @@ async def view_pipeline(request: Request, parts: PartsOf, token: Token, uid: Id)
     entry = await pipeline_of(parts, token, uid)
     may_create = await parts.rights.may(token, "create", names.JOBS, entry.namespace)
     last = await newest_job(parts, token, entry)
-    return answer(parts, request, hal.pipeline(entry, last, may_create=may_create))
+    return answer(parts, request, token, hal.pipeline(entry, last, may_create=may_create))
 
 
 @ROUTER.get("/pipelines/{id}/jobs", summary="List a Pipeline's Jobs", response_model=models.Jobs)
@@ -116,17 +129,17 @@ async def _jobs(
 ) -> Response:
     query = wanted.query()
     page = paging.page_of(parts.catalog, scope, query, request.url.path.removeprefix(BASE))
-    if details and sum(len(job.details) for job in page.jobs) > _MOST_DETAILS:
+    if details and sum(details_size(job) for job in page.jobs) > _MOST_DETAILS:
         raise bad("size", "so many Jobs with all details are too much at once; ask for fewer, or without details")
     may = await allowed(parts, token, scope.namespace)
     items = [
         hal.job(job, parts.catalog.pipeline(job.namespace, job.pipeline), may, details=details) for job in page.jobs
     ]
-    return answer(parts, request, hal.jobs(page, items, size=query.size, number=query.page))
+    return answer(parts, request, token, hal.jobs(page, items, size=query.size, number=query.page))
 
 
 @ROUTER.get("/jobs/{id}", summary="View a Job", response_model=models.Job)
 async def view_job(request: Request, parts: PartsOf, token: Token, uid: Id, *, details: Details = False) -> Response:
     """One execution of a Pipeline."""
     entry = await job_of(parts, token, uid)
-    return answer(parts, request, await told(parts, token, entry, details=details))
+    return answer(parts, request, token, await told(parts, token, entry, details=details))

@@ -48,11 +48,14 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-NOT_FOUND: Final = Refusal(404, "There is nothing here, or you may not see it.")
+NOT_FOUND: Final = Refusal(404, "There is nothing here, or you may not see it. Pipelines and Jobs have UIDs as ids.")
 BAD_TOKEN: Final = Refusal(
     401, "The token is missing, invalid or expired. Send it as `Authorization: Bearer TOKEN`.",
     headers={"WWW-Authenticate": "Bearer"},
 )  # fmt: skip
+EXPIRED: Final = BAD_TOKEN._replace(
+    message="The token has expired. Get a new one, for example by `kubectl create token`."
+)
 BUG: Final = Refusal(500, "The API has a fault. Its log says more; please report it.")
 AWAY: Final = Refusal(503, "The API server does not answer. Try again later.", headers=_RETRY)
 BEHIND: Final = Refusal(503, "What is known is too old: the API server has not answered for a minute.", headers=_RETRY)
@@ -60,7 +63,14 @@ TOO_MANY: Final = Refusal(503, "Too many streams are open. Try again later.", he
 TOO_MANY_OF_ONE: Final = Refusal(
     429, "Too many streams of this token are open. Close some.", headers={"Retry-After": "30"}
 )
+TOO_MANY_BODIES: Final = Refusal(503, "Too many requests have bodies without an end. Try again later.", headers=_RETRY)
+TOO_MANY_BODIES_OF_ONE: Final = Refusal(
+    429, "Too many requests with this token have bodies without an end. Try again later.", headers=_RETRY
+)
 UNREAD: Final = Refusal(503, "Too many answers wait for clients that do not read. Try again later.", headers=_RETRY)
+UNREAD_BY_ONE: Final = Refusal(
+    429, "Too many answers wait to be read with this token. Read them, or try again later.", headers=_RETRY
+)
 LEFT_OUT: Final = Refusal(
     503,
     "The API may not read this namespace, or it is gone. Check its Role, and `namespaces` of the chart.",
@@ -76,7 +86,7 @@ def bad(field: str, message: str) -> Refused:
 
 _BY_ERROR: Final[Sequence[tuple[type[Exception], Callable[[Any], Refusal]]]] = (
     (Refused, lambda error: error.refusal),
-    (BadToken, lambda _error: BAD_TOKEN),
+    (BadToken, lambda error: EXPIRED if error.has_expired else BAD_TOKEN),
     (
         Unanswered,
         lambda error: Refusal(503, f"The API server does not say what you may do: {error.message}", headers=_RETRY),

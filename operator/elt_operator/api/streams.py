@@ -22,9 +22,10 @@ from elt_operator.api.asked import (
     need_knowledge,
     told_as,
 )
-from elt_operator.api.logs import EVENTS, KINDS, Wanted, kind_of
 from elt_operator.api.parts import OLDEST_SECONDS, Parts
-from elt_operator.api.refusals import KNOWN
+from elt_operator.api.pod_logs import MOST_TAIL
+from elt_operator.api.refusals import KNOWN, NOT_FOUND, Refused
+from elt_operator.api.wanted import EVENTS, KINDS, Found, Wanted, kind_of
 from elt_operator.kube.troubles import OUTAGES
 from elt_operator.resources import names
 
@@ -57,7 +58,7 @@ class _Which:
           "headers": in_headers(X_Log_State="Collecting, Kept or Incomplete.",
                                 X_Log_Gaps="In how many places something is missing.",
                                 X_Next_Sequence="Where to go on; not with `follow`.")},
-    204: {"description": "There is no line from there on, or not yet."}, **told_as(403),
+    204: {"description": "There is no line from there on, or not yet, or the Job has no log."}, **told_as(403),
 })  # fmt: skip
 async def view_log(
     request: Request, parts: PartsOf, token: Token, uid: Id, which: Annotated[_Which, Depends()], last: Last = ""
@@ -67,16 +68,30 @@ async def view_log(
     goes_on = kind == EVENTS and last.isascii() and last.isdecimal() and len(last) <= _MOST_DIGITS
     first, tail = (int(last), None) if goes_on else (which.sequence, which.tail)
     wanted = Wanted(first, which.limit, tail, which.follow, kind)
-    if not parts.logs.keeper:
+    if not parts.logs.kept.url:
         parts.freshness()
         await job_of(parts, token, uid, f"{names.JOBS}/log")
     async with AsyncExitStack() as stack:
-        stack.enter_context(parts.slots.taking(token))
-        found = await parts.logs.of(token, uid, parts.catalog.jobs.get(uid), wanted)
+        stack.enter_context(parts.streams.taking(token))
+        if which.tail is not None and not parts.logs.kept.url:
+            stack.enter_context(parts.unread.taking(token, MOST_TAIL))
+        found = await _found(parts, token, uid, wanted)
         headers = {**found.headers, "Vary": "Authorization, Accept", "X-Accel-Buffering": "no"}
         if found.chunks is None:
             return Response(status_code=204, headers=headers)
         return _Stream(found.chunks, stack.pop_all(), headers, kind)
+
+
+async def _found(parts: Parts, token: str, uid: str, wanted: Wanted) -> Found:
+    """Return a log; that of a Job of which nothing ever started is empty. Raises ``Refused``, and what logs raise."""
+    job = parts.catalog.jobs.get(uid)
+    try:
+        return await parts.logs.of(token, uid, job, wanted)
+    except Refused as error:
+        if error.refusal is not NOT_FOUND or job is None:
+            raise
+        await job_of(parts, token, uid, f"{names.JOBS}/log")
+        return Found({}, None)
 
 
 @ROUTER.get("/events", summary="Follow what happens in a workspace", response_class=Response,
@@ -92,7 +107,7 @@ async def follow_events(
     """Each change of a Job: `job` with the Job, or `deleted` with its id. After `reset`, list the Jobs anew."""
     namespace = await namespace_of(parts, token, workspace)
     async with AsyncExitStack() as stack:
-        stack.enter_context(parts.slots.taking(token))
+        stack.enter_context(parts.streams.taking(token))
         chunks = _while_allowed(parts, token, namespace, parts.feed.listen(namespace, last))
         return _Stream(chunks, stack.pop_all(), {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}, EVENTS)
 

@@ -66,6 +66,7 @@ class Watching:
         return self._mirror(
             JOBS.collection(namespace), catalog.take_job, catalog.drop_job,
             lambda: [uid for uid, job in jobs.items() if namespace in {None, job.namespace}],
+            partial(catalog.take_list, namespace),
         )  # fmt: skip
 
     def _of_pipelines(self, namespace: str | None) -> Mirror:
@@ -81,11 +82,12 @@ class Watching:
         )
 
     def _mirror(
-        self, path: str, take: Take, drop: Callable[[str], None], known: Callable[[], Sequence[str]]
+        self, path: str, take: Take, drop: Callable[[str], None], known: Callable[[], Sequence[str]],
+        listed: Callable[[str], None] = lambda _version: None,
     ) -> Mirror:  # fmt: skip
         return Mirror(
             path, take, lambda body: drop(foreign.uid(body)), drop, known,
-            agrees=partial(self._agree, path), refused=partial(self._leave_out, path),
+            agrees=partial(self._agree, path), listed=listed, refused=partial(self._leave_out, path),
         )  # fmt: skip
 
     def _take_namespace(self, body: Mapping[str, Any]) -> None:

@@ -68,7 +68,10 @@ class Writes:
         except NotFound:
             return None
         if _asked_for(foreign.part(body, "spec")) != _asked_for(spec):
-            raise Refused(Refusal(409, "This Idempotency-Key was used for another request. Use a new one."))
+            made = f"Job {name} ({foreign.uid(body)})"
+            raise Refused(
+                Refusal(409, f"This Idempotency-Key made {made}, which asked for something else. Use a new one.")
+            )
         return self._taken(body)
 
     def _taken(self, body: Body) -> JobEntry:

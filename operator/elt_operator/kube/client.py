@@ -79,6 +79,11 @@ class Client:
         self.server: str = configuration.host.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def has_certificate(self) -> bool:
+        """Whether a client certificate says who we are: then nobody else's token can be sent."""
+        return bool(self._configuration.cert_file)
+
     async def __aenter__(self) -> Self:
         self._session = self.new_session(self._user_agent)
         return self
@@ -193,7 +198,7 @@ class Client:
 
     def _as_bearer(self, token: str) -> Mapping[str, str]:
         """Return the header with which it is the bearer of ``token`` who asks, not we."""
-        if self._configuration.cert_file:
+        if self.has_certificate:
             raise ApiError(0, "NoToken", "our client certificate would speak for whoever has the token")
         return {"Authorization": f"Bearer {token}"}
 

@@ -30,6 +30,8 @@ class Mirror:
     selectors: Mapping[str, str] = field(default_factory=dict)
     agrees: Callable[[], None] = lambda: None
     """Is called whenever all is known to be as it is there, or was a moment ago."""
+    listed: Callable[[str], None] = lambda _version: None
+    """Is called with the version of each list, when all of it was taken."""
     refused: Callable[[Exception], None] = lambda _error: None
     """Is called when there is no such collection, or it may not be read."""
 
@@ -45,6 +47,7 @@ class Mirror:
                     gone.discard(foreign.uid(body))
             for uid in gone:
                 self.forget(uid)
+            self.listed(version)
             self.agrees()
             return version
 

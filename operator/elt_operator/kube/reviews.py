@@ -29,6 +29,8 @@ _AGAIN_SECONDS: Final = 5.0
 _MOST_REMEMBERED: Final = 10_000
 _MOST_CHARACTERS: Final = 16 * 1024
 _UNAUTHORIZED: Final = 401
+_REFUSALS: Final = frozenset(range(400, 500)) - {429}
+"""With these codes the API server says no to the question itself, which is no outage."""
 _NODE: Final = "authentication.kubernetes.io/node-name"
 """Where a bound token says on which node its pod is
 (https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens)."""
@@ -36,6 +38,11 @@ _NODE: Final = "authentication.kubernetes.io/node-name"
 
 class BadToken(Exception):
     """The token is nobody's."""
+
+    def __init__(self, *, has_expired: bool = False) -> None:
+        super().__init__("the token has expired" if has_expired else "the token is missing or invalid")
+        self.has_expired = has_expired
+        """Whether it says so itself."""
 
 
 class Unanswered(ApiError):
@@ -151,15 +158,16 @@ class Reviews:
         if known and self.now() < known.until:
             self._known.move_to_end(key)
             if known.found is BadToken:
-                raise BadToken
+                raise BadToken(has_expired=not self._left(token))
             return known.found
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                found = await self._asked(key, ask)
-        except BadToken:
+            found = await self._asked(key, ask)
+        except BadToken as error:
             self._remember(key, BadToken, _NO_SECONDS)
-            raise
-        except OUTAGES:
+            raise BadToken(has_expired=not self._left(token)) from error
+        except OUTAGES as error:
+            if isinstance(error, Unanswered) and error.code in _REFUSALS:
+                raise
             left = min(known.at + self.outage_seconds - self.now(), self._left(token)) if known else 0.0
             if known is None or known.found is BadToken or left <= 0:
                 raise
@@ -170,8 +178,13 @@ class Reviews:
 
     async def _asked(self, key: Any, ask: Callable[[], Awaitable[Any]]) -> Any:
         """Ask, once for all who ask the same at the same time."""
+
+        async def in_time() -> Any:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await ask()
+
         if key not in self._asking:
-            task = asyncio.ensure_future(ask())
+            task = asyncio.ensure_future(in_time())
             self._asking[key] = task
             task.add_done_callback(lambda done: (self._asking.pop(key, None), done.cancelled() or done.exception()))
         return await asyncio.shield(self._asking[key])

@@ -227,7 +227,10 @@ class Door:
                 if view.state != "Collecting" or place.within:
                     raise
                 self.open_logs.read_anew(request.match_info["job"])  # or its frames have become one object
-                view, place = await self._later(request, view), Place(place.line)
+                later = await self._later(request, view)
+                if later is None:
+                    return
+                view, place = later, Place(place.line)
                 continue
             if part:
                 data = b"".join(map(_as_json, part.lines())) if wanted.as_json else part.text
@@ -238,27 +241,42 @@ class Door:
             elif place.line >= end or not wanted.follow or view.state != "Collecting":
                 return
             else:
-                view = await self._grown(request, view)
+                grown = await self._grown(request, view)
+                if grown is None:
+                    return
+                view = grown
 
-    async def _grown(self, request: web.Request, before: View) -> View:
-        """Return a log once it has more lines than ``before``, or is settled; who may read it is asked again."""
+    async def _grown(self, request: web.Request, before: View) -> View | None:
+        """Return a log once it has more lines than ``before``, or is settled; who may read it is asked again.
+
+        ``None``: there is none, nor will there be one, because nothing of the run has ever started.
+        """
         while True:
             if request.transport is None or request.transport.is_closing():
                 raise ConnectionResetError("whoever followed it has gone")
             changed = self.open_logs.changed(request.match_info["job"])  # before the look: nothing is missed in between
             view = await self._later(request, before)
+            if view is None:
+                return None
             if view.lines > before.lines or view.state != "Collecting":
                 return view
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ASK_AGAIN_SECONDS):
                     await changed.wait()
 
-    async def _later(self, request: web.Request, before: View) -> View:
-        """Return a log as it is now; raises ``Renumbered``, and what a new request would raise."""
+    async def _later(self, request: web.Request, before: View) -> View | None:
+        """Return a log as it is now; raises ``Renumbered``, and what a new request would raise.
+
+        ``None``: it had no line, and its Job is gone, or has ended without one.
+        """
         token, job = _token(request), request.match_info["job"]
+        if not before.lines and await self.views.name_of(job) is None:
+            return None
         await self._allowed(token, job)
         view = await self.views.of(job)
         if view is None:
+            if not before.lines:
+                return None
             raise NotFound
         if not before.goes_on_as(view):
             raise Renumbered("an earlier attempt has got more lines")

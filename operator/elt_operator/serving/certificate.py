@@ -57,5 +57,7 @@ class Certificate:
                     logger.info("using the new certificate in %s", self.folder)
             except OSError as error:  # an ssl.SSLError, too
                 logger.warning(
-                    "the new certificate in %s cannot be used; going on with the old one: %s", self.folder, error
+                    "tls.crt and tls.key in %s, which are new, cannot be used together; going on with the old ones: %s",
+                    self.folder,
+                    error,
                 )

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from elt_operator.errors import NotSetUp
 from elt_operator.serving.background import Background
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,10 @@ async def serving(
     app.router.add_get("/metrics", metrics_text)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, port=port).start()
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        raise NotSetUp(f"port {port}, for probes and metrics, cannot be opened: {error.strerror}") from error
     background.start("lag", lag.measure)
     try:
         yield

@@ -27,6 +27,13 @@ def test_what_was_written_is_not_hidden_by_what_a_watch_tells_late() -> None:
     assert not catalog._written
 
 
+def test_an_answer_that_comes_late_hides_nothing() -> None:
+    catalog = Catalog()
+    catalog.take_job(told(12, "COMPLETE"))
+    catalog.take_written(told(10, "RUNNING"))
+    assert catalog.jobs[UID].phase == "COMPLETE"
+
+
 def test_a_store_that_was_restored_is_believed() -> None:
     catalog = Catalog()
     catalog.take_job(told(500, "COMPLETE"))
@@ -39,8 +46,19 @@ def test_a_job_that_was_deleted_does_not_come_back() -> None:
     catalog.take_job(told(1))
     catalog.drop_job(UID)
     catalog.take_written(told(2))
-    catalog.take_job(told(2))
     assert not catalog.jobs
+    catalog.take_job(told(3))  # a store that was restored
+    assert set(catalog.jobs) == {UID}
+
+
+def test_an_answer_that_comes_after_a_list_without_it_makes_no_ghost() -> None:
+    for place in (None, "team-a"):
+        catalog = Catalog()
+        catalog.take_list(place, "11")
+        catalog.take_written(told(10, "QUEUED"))
+        assert not catalog.jobs
+        catalog.take_written(told(12, "QUEUED"))
+        assert set(catalog.jobs) == {UID}
 
 
 def test_what_has_not_changed_is_no_change() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from elt_operator.api import catalog as catalog_module
 from elt_operator.api.catalog import Catalog, Scope
 from elt_operator.api.paging import SORTED_BY, Query, page_of
+from elt_operator.api.refusals import Refused
 from unit.api.world import a_job
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,7 +113,7 @@ def test_an_order_that_is_followed_is_not_forgotten_for_newer_ones(monkeypatch: 
     assert catalog._places <= 200
 
 
-def test_a_forged_place_in_an_order_with_gaps_is_just_a_place() -> None:
+def test_a_forged_place_in_an_order_is_a_place_or_refused() -> None:
     catalog = Catalog()
     for number in range(5):
         put(catalog, number, number, "COMPLETE")
@@ -120,6 +121,8 @@ def test_a_forged_place_in_an_order_with_gaps_is_just_a_place() -> None:
     view = parse_qs(urlsplit(first.links["next"]).query)["view"][0]
     catalog.drop_job(first.jobs[0].uid)
 
-    for after in ("x", "x~", "~x", "~", "9999999999~y"):
-        query = Query(page=1, size=2, view=view, after=after)
-        assert set(page_of(catalog, Scope("team-a"), query, "/x").jobs) <= set(catalog.jobs.values())
+    query = Query(page=1, size=2, view=view, after="999999999999.000000~y")
+    assert set(page_of(catalog, Scope("team-a"), query, "/x").jobs) <= set(catalog.jobs.values())
+    for after in ("x", "x~", "~x", "~", "9999999999~y", "2026-11-28", first.links["next"].rpartition("~")[0]):
+        with pytest.raises(Refused, match="after: is not from a `next` link of this list"):
+            page_of(catalog, Scope("team-a"), Query(page=1, size=2, view=view, after=after), "/x")

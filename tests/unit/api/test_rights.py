@@ -1,5 +1,6 @@
 """Whose rights count: those of the token; what may not be seen looks like what is not there."""
 
+import base64
 import logging
 from collections.abc import AsyncIterator
 
@@ -232,3 +233,16 @@ async def test_a_review_that_is_refused_is_no_answer(world: World, code: int) ->
     answer = await world.get(f"/api/jobs/{OWN['job']}", "viewer")
 
     assert (answer.code, "Retry-After" in answer.headers) == (503, True)
+
+
+async def test_a_log_that_may_not_be_read_is_not_linked(world: World) -> None:
+    world.api_server.people["no-logs"] = Person({"team-a": READS}, resource=names.JOBS)
+    for who, linked in (("viewer", True), ("one-job", True), ("no-logs", False)):
+        links = (await world.get("/api/jobs/uid-of-team-a-weather-1", who)).json["_links"]
+        assert ("logs" in links) is linked
+
+
+async def test_a_token_that_has_expired_is_called_so(world: World) -> None:
+    claims = base64.urlsafe_b64encode(b'{"exp": 1}').decode().rstrip("=")
+    answer = await world.get("/api/jobs/x", f"x.{claims}.y")
+    assert (answer.code, answer.json["message"].partition(".")[0]) == (401, "The token has expired")

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from elt_operator.api import feed, logs, sending, streams
-from elt_operator.kube.errors import ApiError
+from elt_operator.api import feed, kept_logs, pod_logs, streams, wanted
+from elt_operator.kube.errors import ApiError, Forbidden
 from elt_operator.resources import names
 from unit.api.world import PEOPLE, World, a_job, a_world
 from unit.logs import chain as chains
@@ -117,26 +117,6 @@ async def test_what_is_remembered_is_little(world: World, monkeypatch: pytest.Mo
         assert set(world.parts.feed._workspaces) == {"team-b"}
 
 
-async def test_who_does_not_read_is_disconnected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "_PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(sending, "_MOST_UNSENT", 100_000)
-    for number in range(2, 9):
-        world.put(names.JOBS, a_job(f"weather-{number}", errorMessage="x" * 1_000_000))
-    await world.until(lambda: len(world.parts.catalog.jobs) == 9)
-    host, port = world.url.removeprefix("http://").split(":")
-    _, writer = await asyncio.open_connection(host, int(port), limit=1)
-    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's
-    path = "/api/workspaces/team-a/jobs"
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer viewer\r\n"
-                 "enable-task-details: true\r\n\r\n".encode())  # fmt: skip
-    await world.until(lambda: world.parts.sending.is_full)
-    assert (await world.get(path, "viewer")).code == 503
-
-    await world.until(lambda: world.parts.sending.unsent == 0)
-    assert (await world.get(path, "viewer", enable_task_details="true")).code == 200
-    writer.close()
-
-
 async def test_who_may_not_list_any_more_hears_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "_ASK_AGAIN_SECONDS", 0.0)
     clock = [0.0]
@@ -155,7 +135,7 @@ async def test_who_leaves_is_noticed(world: World) -> None:
         await anext(events)
         assert world.parts.feed.listeners == 1
     world.put(names.JOBS, a_job("weather-2"))
-    await world.until(lambda: world.parts.feed.listeners == 0 and not world.parts.slots.taken)
+    await world.until(lambda: world.parts.feed.listeners == 0 and not world.parts.streams.taken)
 
 
 async def test_an_answer_says_how_old_it_is(world: World) -> None:
@@ -186,8 +166,11 @@ def with_a_pod(world: World, log: bytes = LINES, *, then: Callable[[], Awaitable
     """Have a pod with a log, of which no more comes until ``then`` has returned; return who reads it now."""
     reading: list[bool] = []
 
-    async def log_stream(*_where: str, token: str, **_query: str) -> AsyncIterator[bytes]:
+    async def log_stream(*_where: str, token: str, **query: str) -> AsyncIterator[bytes]:
         assert token == "viewer"
+        if "limitBytes" in query:
+            yield log[:1]
+            return
         reading.append(True)
         try:
             for start in range(0, len(log), 50_000):
@@ -197,7 +180,7 @@ def with_a_pod(world: World, log: bytes = LINES, *, then: Callable[[], Awaitable
         finally:
             reading.pop()
 
-    world.parts.logs.client.log_stream = log_stream  # type: ignore[assignment,method-assign]  # the kubelet's
+    world.parts.logs.pods.client.log_stream = log_stream  # type: ignore[assignment,method-assign]  # the kubelet's
     world.put("pods", {"metadata": {"namespace": "team-a", "name": "weather-r1-x"}})
     return reading
 
@@ -233,15 +216,68 @@ async def test_a_long_line_of_a_pod_comes_in_pieces(world: World) -> None:
     lines = (await world.get(f"/api/jobs/{JOB}/logs", "viewer", Accept="application/x-ndjson")).body.splitlines()
     told = [json.loads(line) for line in lines]
     assert "".join(one["message"] for one in told if one["sequence"] == 0) == text.decode()
+    assert {one["timestamp"] for one in told if one["sequence"] == 0} == {"2026-01-01T00:00:00.000000Z"}
     assert [one["message"] for one in told if one["sequence"] > 0] == [f"line {number}" for number in range(5)]
+
+
+async def test_a_long_line_of_a_pod_is_not_cut_within_a_character(world: World) -> None:
+    text = "x" + "ä€😀" * 30_000
+    with_a_pod(world, b"2026-01-01T00:00:00.000000000Z " + text.encode() + b"\n")
+
+    lines = (await world.get(f"/api/jobs/{JOB}/logs", "viewer", Accept="application/x-ndjson")).body.splitlines()
+
+    assert "".join(json.loads(line)["message"] for line in lines) == text
+
+
+async def test_a_line_of_a_pod_that_has_no_end_counts(world: World) -> None:
+    with_a_pod(world, LINES + b"2026-01-01T00:00:05.000000000Z 50 %")
+    for query in ("?tail=2", "?tail=2&follow=true", "?sequence=4"):
+        assert (await world.get(f"/api/jobs/{JOB}/logs{query}", "viewer")).body == b"line 4\n50 %"
+
+
+@pytest.mark.parametrize(("error", "code"), [(Forbidden(403, "Forbidden", "no pods/log"), 403),
+                                             (ApiError(500, "InternalError", "dial tcp: refused"), 503)])  # fmt: skip
+async def test_a_log_that_may_not_be_read_is_not_told_as_empty(world: World, error: ApiError, code: int) -> None:
+    async def log_stream(*_where: str, **_query: str) -> AsyncIterator[bytes]:
+        raise error
+        yield b""
+
+    world.put("pods", {"metadata": {"namespace": "team-a", "name": "weather-r1-x"}})
+    world.parts.logs.pods.client.log_stream = log_stream  # type: ignore[method-assign]  # the kubelet's
+    for query in ("", "?tail=1", "?follow=true"):
+        assert (await world.get(f"/api/jobs/{JOB}/logs{query}", "viewer")).code == code
 
 
 async def test_the_end_of_a_large_log_of_a_pod(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with_a_pod(world, LINES * 20_000)
     tail = await world.get(f"/api/jobs/{JOB}/logs?tail=50000", "viewer")
     assert tail.body.count(b"\n") == 50_000
-    monkeypatch.setattr(logs, "_MOST_TAIL", 700)
+    monkeypatch.setattr(pod_logs, "MOST_TAIL", 700)
     assert (await world.get(f"/api/jobs/{JOB}/logs?tail=50000", "viewer")).body.count(b"\n") == 100
+    world.parts.unread.most_of_one = 0
+    assert (await world.get(f"/api/jobs/{JOB}/logs?tail=1", "viewer")).code == 429
+
+
+async def test_the_end_of_a_log_begins_with_a_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_logs, "MOST_TAIL", 250_000)
+    with_a_pod(world, (b"2026-01-01T00:00:00.000000000Z " + b"x" * 100_000 + b"\n") * 5)
+    answer = await world.get(f"/api/jobs/{JOB}/logs?tail=4", "viewer")
+    assert answer.body == (b"x" * 100_000 + b"\n") * 2
+
+
+async def test_a_log_that_does_not_begin_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_logs, "_PATIENCE_SECONDS", 0.1)
+
+    async def log_stream(*_where: str, **_query: str) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    world.put("pods", {"metadata": {"namespace": "team-a", "name": "weather-r1-x"}})
+    world.parts.logs.pods.client.log_stream = log_stream  # type: ignore[method-assign]  # the kubelet's
+    for query in ("", "?tail=1", "?follow=true"):
+        assert (await world.get(f"/api/jobs/{JOB}/logs{query}", "viewer")).code == 503
+    assert not world.parts.streams.taken
+    assert not world.parts.unread.taken
 
 
 async def test_who_leaves_a_silent_pod_is_noticed(world: World) -> None:
@@ -251,13 +287,13 @@ async def test_who_leaves_a_silent_pod_is_noticed(world: World) -> None:
         for _ in range(3):
             async with session.get(f"{world.url}/api/jobs/{JOB}/logs?follow=true", headers=headers) as answer:
                 assert answer.status == 200
-                await world.until(lambda: bool(reading and world.parts.slots.taken))
+                await world.until(lambda: bool(reading and world.parts.streams.taken))
             async with asyncio.timeout(1):
-                await world.until(lambda: not reading and not world.parts.slots.taken)
+                await world.until(lambda: not reading and not world.parts.streams.taken)
 
 
 async def test_a_pod_that_has_not_started_has_no_log_yet(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_STARTING_SECONDS", 0.01)
+    monkeypatch.setattr(pod_logs, "_STARTING_SECONDS", 0.01)
     tries = iter(range(100))
 
     async def log_stream(*_where: str, **_query: str) -> AsyncIterator[bytes]:
@@ -266,13 +302,13 @@ async def test_a_pod_that_has_not_started_has_no_log_yet(world: World, monkeypat
         yield LINES
 
     world.put("pods", {"metadata": {"namespace": "team-a", "name": "weather-r1-x"}})
-    world.parts.logs.client.log_stream = log_stream  # type: ignore[method-assign]  # the kubelet's
+    world.parts.logs.pods.client.log_stream = log_stream  # type: ignore[method-assign]  # the kubelet's
     assert (await world.get(f"/api/jobs/{JOB}/logs", "viewer")).code == 204
     assert (await world.get(f"/api/jobs/{JOB}/logs?follow=true", "viewer")).body.count(b"\n") == 5
 
 
 async def test_one_token_does_not_take_all_streams(world: World) -> None:
-    world.parts.slots.most, world.parts.slots.most_of_one = 3, 2
+    world.parts.streams.most, world.parts.streams.most_of_one = 3, 2
     async with listening(world), listening(world):
         answer = await world.get("/api/events?workspace=team-a", "viewer")
         assert (answer.code, "Retry-After" in answer.headers) == (429, True)
@@ -284,14 +320,14 @@ async def test_one_token_does_not_take_all_streams(world: World) -> None:
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
-        ("", logs.TEXT), ("*/*", logs.TEXT), ("text/html", logs.TEXT), ("Text/Event-Stream", logs.EVENTS),
+        ("", wanted.TEXT), ("*/*", wanted.TEXT), ("text/html", wanted.TEXT), ("Text/Event-Stream", wanted.EVENTS),
         ("text/plain;q=0.1, application/x-ndjson", "application/x-ndjson"),
         ("application/x-ndjson; q=0.5, */*", "application/x-ndjson"),
-        ("text/plain, application/x-ndjson", logs.TEXT), ("application/x-ndjson;q=x", "application/x-ndjson"),
+        ("text/plain, application/x-ndjson", wanted.TEXT), ("application/x-ndjson;q=x", "application/x-ndjson"),
     ],
 )  # fmt: skip
 def test_which_form_is_liked_best(accept: str, kind: str) -> None:
-    assert logs.kind_of(accept) == kind
+    assert wanted.kind_of(accept) == kind
 
 
 @asynccontextmanager
@@ -329,7 +365,7 @@ async def test_a_log_that_is_followed_ends_with_the_run(tmp_path: Path) -> None:
         path = f"/api/jobs/{chains.JOB}/logs?follow=true"
         following = asyncio.create_task(world.get(path, "alice"))
         events = asyncio.create_task(world.get(path, "alice", Accept="text/event-stream", Last_Event_ID="5"))
-        await world.until(lambda: world.parts.slots.taken.total() == 2)
+        await world.until(lambda: world.parts.streams.taken.total() == 2)
         chain.log.line(b"last")
         chain.end()
         await chain.finish()
@@ -340,10 +376,10 @@ async def test_a_log_that_is_followed_ends_with_the_run(tmp_path: Path) -> None:
 
 
 async def test_a_keeper_that_says_nothing_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(kept_logs, "_PATIENCE_SECONDS", 0.1)
     writers: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _reader, writer: writers.append(writer), "127.0.0.1", 0)
-    world.parts.logs.keeper = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    world.parts.logs.kept.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     answer = await world.get(f"/api/jobs/{JOB}/logs", "viewer")
 
@@ -356,7 +392,7 @@ async def test_a_keeper_that_says_nothing_is_away(world: World, monkeypatch: pyt
 async def test_a_log_that_breaks_off_is_not_taken_for_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with with_a_keeper(tmp_path) as (world, chain):
         following = asyncio.create_task(world.get(f"/api/jobs/{chains.JOB}/logs?follow=true", "alice"))
-        await world.until(lambda: world.parts.slots.taken.total() == 1)
+        await world.until(lambda: world.parts.streams.taken.total() == 1)
         await chain.stop_keeper()
         with pytest.raises(aiohttp.ClientPayloadError):
             await following
@@ -373,6 +409,6 @@ async def test_who_leaves_a_log_is_noticed_at_the_keeper(tmp_path: Path) -> None
             await answer.content.readany()
             assert chain.parts.door.followers.has(chains.JOB)
         async with asyncio.timeout(5):
-            while world.parts.slots.taken or chain.parts.door.followers.has(chains.JOB):
+            while world.parts.streams.taken or chain.parts.door.followers.has(chains.JOB):
                 await asyncio.sleep(0.05)
                 chain.parts.keeper.open_logs._tell(chains.JOB)

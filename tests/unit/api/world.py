@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import orjson
-import uvicorn
 
 from elt_operator.api import program
 from elt_operator.api.app import app
 from elt_operator.api.parts import Parts
-from elt_operator.api.protocol import LimitedProtocol
 from elt_operator.resources import names
 from elt_operator.settings.api import Settings
 from fakes.people import EVERYTHING, READS, ApiServer, Person
@@ -118,7 +116,7 @@ async def a_world(*, namespaces: str = "", logs_url: str = "", closed: Collectio
         )
         parts = program.parts(client, settings)
         parts.now = lambda: NOW
-        async with parts.logs, serving(parts) as url:
+        async with parts.logs.kept, serving(parts) as url:
             tasks = [asyncio.create_task(one.run()) for one in parts.watching.reflectors()]
             tasks.append(asyncio.create_task(parts.feed.send()))
             world = World(api_server, parts, url)
@@ -134,11 +132,7 @@ async def a_world(*, namespaces: str = "", logs_url: str = "", closed: Collectio
 @asynccontextmanager
 async def serving(parts: Parts) -> AsyncIterator[str]:
     """Serve the application on a port of this machine."""
-    config = uvicorn.Config(
-        parts.sending.patient(app(parts, ["https://data.example.com"])), host="127.0.0.1", port=0, lifespan="off",
-        log_config=None, access_log=False, http=LimitedProtocol, timeout_graceful_shutdown=1, loop="none",
-    )  # fmt: skip
-    server = program.Server(config)
+    server = program.server(app(parts, ["https://data.example.com"]), 0, "127.0.0.1")
     task = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(10):

@@ -15,7 +15,7 @@ import pytest
 
 from elt_operator.archive.exchange import PodName
 from elt_operator.archive.frames import Frame
-from elt_operator.logs import settling
+from elt_operator.logs import door, settling
 from elt_operator.logs.store import Missing, Store, StoreError
 from fakes.kubelet_logs import ContainerLog
 from unit.logs import chain as chains
@@ -88,6 +88,25 @@ async def test_who_follows_gets_what_is_written_and_the_end(chain: Chain) -> Non
     await chain.finish()
 
     assert await asyncio.wait_for(following, 20) == (200, chain.log.text)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+async def test_who_follows_a_job_that_never_starts_gets_an_end(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, *, deleted: bool
+) -> None:
+    monkeypatch.setattr(door, "_ASK_AGAIN_SECONDS", 0.05)
+    chain.watched.pods.clear()
+    chain.watched.take_job({**chain.job, "status": {"phase": "QUEUED"}})
+    following = asyncio.create_task(chain.read(follow="true"))
+    while not chain.parts.door.followers.has(chains.JOB):  # noqa: ASYNC110 - it has no event of its own
+        await asyncio.sleep(0.01)
+    if deleted:
+        chain.watched.forget_job(chains.JOB)
+    else:
+        chain.watched.take_job({**chain.job, "status": {"phase": "STOPPED"}})
+    chain.watched.settled(chains.JOB)
+
+    assert await asyncio.wait_for(following, 10) == (200, b"")
 
 
 class Killed(Exception):
