@@ -111,7 +111,14 @@ class ListQuery:
     ] = "startTime,desc"
     status: Annotated[list[models.Status] | None, Query(description="Only with this status; may be repeated.")] = None
     view: Annotated[str, Query(max_length=64, description="From a `next` link: the order that the list had.")] = ""
-    after: Annotated[str, Query(max_length=128, description="From a `next` link: the Job before this page.")] = ""
+    after: Annotated[
+        str,
+        Query(
+            max_length=128,
+            description="From a `next` link: the Job before this page.",
+            json_schema_extra={"pattern": f"{paging.AFTER}|^$"},
+        ),
+    ] = ""
 
     def query(self) -> paging.Query:
         """Return which page it is."""

@@ -15,7 +15,8 @@ MOST: Final = 1_000
 SORTED_BY: Final = ("startTime", "endTime", "created", "status")
 _LATEST: Final = 1e11
 """Seconds since 1970, in the year 5138."""
-_KEY: Final = re.compile(r"-?[0-9]{1,12}\.[0-9]{6}")
+AFTER: Final = r"^(-?[0-9]{1,12}\.[0-9]{6}|[A-Z]{1,20})~[A-Za-z0-9-]{1,64}$"
+"""The place of a Job: by what it is sorted, and its UID."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,11 @@ def _start(catalog: Catalog, order: Order, query: Query) -> int:
     """Return where a page begins in its order; raises ``Refused`` for a place that no link has."""
     if not query.after:
         return query.page * query.size
+    if not re.fullmatch(AFTER, query.after):
+        raise bad("after", "is not from a `next` link of a list; begin at the first page")
     key, _, uid = query.after.rpartition("~")
-    if not uid or not (key.isalpha() if query.sort == "status" else _KEY.fullmatch(key)):
-        raise bad("after", "is not from a `next` link of this list; begin at the first page")
+    if key.isalpha() is not (query.sort == "status"):  # of a list that was sorted by something else
+        return query.page * query.size
     if query.view == order.name and uid in order.uids:
         return order.uids.index(uid) + 1
     there = ((number, job) for number, other in enumerate(order.uids) if (job := catalog.jobs.get(other)))

@@ -123,6 +123,9 @@ def test_a_forged_place_in_an_order_is_a_place_or_refused() -> None:
 
     query = Query(page=1, size=2, view=view, after="999999999999.000000~y")
     assert set(page_of(catalog, Scope("team-a"), query, "/x").jobs) <= set(catalog.jobs.values())
+    other = page_of(catalog, Scope("team-a"), Query(page=1, size=2, sort="status", after=query.after), "/x")
+    by_number = page_of(catalog, Scope("team-a"), Query(page=1, size=2, sort="status"), "/x")
+    assert other.jobs == by_number.jobs, "of another order"
     for after in ("x", "x~", "~x", "~", "9999999999~y", "2026-11-28", first.links["next"].rpartition("~")[0]):
-        with pytest.raises(Refused, match="after: is not from a `next` link of this list"):
+        with pytest.raises(Refused, match="after: is not from a `next` link of a list"):
             page_of(catalog, Scope("team-a"), Query(page=1, size=2, view=view, after=after), "/x")
