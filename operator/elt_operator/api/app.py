@@ -156,8 +156,8 @@ def _words(error: Mapping[str, Any]) -> str:
     """Return what is wrong with it."""
     if error["type"] in {"string_type", "int_type"} and error["loc"][-1] in _TYPES:
         return "must be a text or an integer"
-    words: str = _WORDS.get(error["type"], "") or error["msg"]
-    return words.format(**error.get("ctx", {})) if error["type"] in _WORDS else words
+    known, said = _WORDS.get(error["type"]), str(error["msg"])
+    return known.format(**error.get("ctx", {})) if known else said
 
 
 async def _without_route(request: Request, error: Exception) -> Response:

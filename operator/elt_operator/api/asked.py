@@ -1,10 +1,10 @@
 """What can be in a request, how it is checked, and what of it may be seen."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -20,6 +20,7 @@ from elt_operator.api.rights import EVERYWHERE
 from elt_operator.kube.reviews import bearer
 from elt_operator.resources import names
 
+T = TypeVar("T")
 _WORDS: Final = {
     200: "What was asked for.",
     201: "It was created; `Location` says where it is.",
@@ -136,6 +137,14 @@ class PageQuery:
 
     page: Annotated[int, Query(ge=0, le=1_000_000, description="Which page, from 0.")] = 0
     size: Annotated[int, Query(ge=1, le=paging.MOST, description="How many on a page.")] = paging.MOST
+
+    def of(self, things: Sequence[T]) -> Sequence[T]:
+        """Return what is on the page."""
+        return things[self.page * self.size : (self.page + 1) * self.size]
+
+    def which(self, total: int) -> paging.Numbering:
+        """Return which page it is, of so many things."""
+        return paging.Numbering(self.page, self.size, total)
 
 
 PageWanted = Annotated[PageQuery, Depends()]

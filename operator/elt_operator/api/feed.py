@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from elt_operator.api import hal
 from elt_operator.api.catalog import Catalog, Change
+from elt_operator.api.sending import PART_BYTES
 
 _GATHER_SECONDS: Final = 0.1
 """How long changes are gathered before they are sent together."""
@@ -19,8 +20,6 @@ _MOST_BATCHES: Final = 100
 """How many are remembered of each workspace: whoever is further behind has to list anew."""
 _MOST_BYTES: Final = 1024 * 1024
 """How large they may be together."""
-_PART_BYTES: Final = 32 * 1024
-"""Bytes that are sent at a time."""
 _MOST_IDLE: Final = 32
 """How many workspaces are remembered to which nobody listens any more."""
 _MOST_DIGITS: Final = 15
@@ -76,7 +75,7 @@ class _Workspace:
         if not newer:
             return None
         last, data = newer[-1]
-        return _Part(last, data[sent : sent + _PART_BYTES], sent + _PART_BYTES >= len(data))
+        return _Part(last, data[sent : sent + PART_BYTES], sent + PART_BYTES >= len(data))
 
 
 @dataclass
@@ -140,14 +139,13 @@ class Feed:
             if position is None:
                 position = self._last
                 yield b"id: %s-%d\nevent: reset\ndata: {}\n\n" % (self.catalog.started.encode(), position)
-            sent, of = 0, position
+            sent = 0
             while True:
                 more = there.more
                 while part := there.part(position, sent):
-                    if position < there.begun_at or (sent and part.last != of):
+                    if position < there.begun_at:
                         return  # too slow: whoever comes back gets a reset
-                    of, sent = part.last, 0 if part.is_end else sent + len(part.data)
-                    position = of if part.is_end else position
+                    position, sent = (part.last, 0) if part.is_end else (position, sent + len(part.data))
                     yield part.data
                 try:
                     async with asyncio.timeout(SILENT_SECONDS):

@@ -3,14 +3,14 @@
 (https://datatracker.ietf.org/doc/html/draft-kelly-json-hal)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from elt_operator.api.entries import NO_DETAILS, JobEntry, PipelineEntry, details_of
-from elt_operator.api.paging import Page
+from elt_operator.api.paging import Numbering, Page
 
 BASE: Final = "/api"
 Json = dict[str, Any]
@@ -107,24 +107,25 @@ def profile(name: str, uid: str) -> Json:
     return {"id": uid or name, "name": name, "email": None, "_links": {"self": link("/profiles")}}
 
 
-def collection(relation: str, items: Sequence[Json], path: str, *, size: int, number: int) -> Json:
+def collection(relation: str, items: Sequence[Json], path: str, which: Numbering) -> Json:
     """Return a page of a few things."""
-    pages = -(-len(items) // size)
-    numbers = {"self": number, "first": 0, "prev": number - 1, "next": number + 1, "last": pages - 1}
-    there = {relation for relation in numbers if pages} - ({"prev"} if not number else set())
-    there -= {"next"} if number + 1 >= pages else set()
-    return {
-        "_embedded": {relation: items[number * size : (number + 1) * size]},
-        "_links": {name: link(f"{path}?page={one}&size={size}") for name, one in numbers.items()
-                   if name in {*there, "self"}},
-        "page": {"size": size, "totalElements": len(items), "totalPages": pages, "number": number},
-    }  # fmt: skip
+    numbers, pages = {"self": which.number}, which.pages
+    if pages:
+        numbers |= {"first": 0, "last": pages - 1}
+    if pages and which.number:
+        numbers["prev"] = which.number - 1
+    if which.number + 1 < pages:
+        numbers["next"] = which.number + 1
+    links = {name: link(f"{path}?page={one}&size={which.size}") for name, one in numbers.items()}
+    return _page(relation, items, links, which)
 
 
-def jobs(page: Page, items: Iterable[Json], *, size: int, number: int) -> Json:
+def jobs(page: Page, items: Sequence[Json], *, size: int, number: int) -> Json:
     """Return a page of Jobs."""
-    return {
-        "_embedded": {"jobs": list(items)},
-        "_links": {relation: {"href": f"{BASE}{href}"} for relation, href in page.links.items()},
-        "page": {"size": size, "totalElements": page.total, "totalPages": page.pages, "number": number},
-    }
+    links = {relation: link(href) for relation, href in page.links.items()}
+    return _page("jobs", items, links, Numbering(number, size, page.total))
+
+
+def _page(relation: str, items: Sequence[Json], links: Json, which: Numbering) -> Json:
+    place = {"size": which.size, "totalElements": which.total, "totalPages": which.pages, "number": which.number}
+    return {"_embedded": {relation: items}, "_links": links, "page": place}

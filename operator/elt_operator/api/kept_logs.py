@@ -4,14 +4,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import aiohttp
 
 from elt_operator.api.refusals import NOT_FOUND, Refusal, Refused, bad
 from elt_operator.api.wanted import LINES, TEXT, Found, Wanted
 from elt_operator.kube.reviews import BadToken
+from elt_operator.kube.session import WithSession
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5)
 _PATIENCE_SECONDS: Final = 10.0
@@ -22,29 +22,19 @@ _OK, _NOTHING = 200, 204
 
 
 @dataclass
-class KeptLogs:
+class KeptLogs(WithSession):
     """The keeper of the logs, asked within ``async with``."""
 
     url: str
     """Of its door; empty: there is none."""
     tls: ssl.SSLContext | None = None
-    _session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
+    def _opened(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, ssl=self.tls or True)
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector, auto_decompress=False)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session:
-            await self._session.close()
+        return aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector, auto_decompress=False)
 
     async def of(self, token: str, uid: str, wanted: Wanted) -> Found:
         """Return the log of the Job with this ``uid``; raises ``Refused`` and ``BadToken``."""
-        if self._session is None:
-            raise RuntimeError("logs are used outside of `async with`")
         query = {"sequence": str(wanted.sequence), "follow": "true" if wanted.follow else "false"}
         query |= {"limit": str(wanted.limit)} if wanted.limit is not None else {}
         query |= {"tail": str(wanted.tail)} if wanted.tail is not None else {}
@@ -52,7 +42,7 @@ class KeptLogs:
         headers = {"Authorization": f"Bearer {token}", "Accept": accept}
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                answer = await self._session.get(
+                answer = await self.session.get(
                     f"{self.url}/v1/logs/{uid}", params=query, headers=headers, allow_redirects=False
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

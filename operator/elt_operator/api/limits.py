@@ -1,6 +1,5 @@
 """How often the bearer of a token may ask, and how much they may hold at a time."""
 
-import hashlib
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from elt_operator.api.refusals import Refusal, Refused
+from elt_operator.kube.reviews import hashed
 
 _MOST_REMEMBERED: Final = 10_000
 
@@ -28,7 +28,7 @@ class Shares:
     @contextmanager
     def taking(self, token: str, amount: int = 1) -> Iterator[None]:
         """Hold an amount of any size if something is left; raises ``Refused`` if not."""
-        key = _hash(token)
+        key = hashed(token)
         if self.taken.total() >= self.most:
             raise Refused(self.if_none)
         if self.taken[key] >= self.most_of_one:
@@ -40,10 +40,6 @@ class Shares:
             self.taken[key] -= amount
             if not self.taken[key]:
                 del self.taken[key]
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 @dataclass
@@ -58,7 +54,7 @@ class Limit:
 
     def take(self, token: str) -> None:
         """Count a request; raises ``Refused`` with 429 if it is one too many."""
-        key, now, most = _hash(token), self.now(), max(1.0, 2 * self.per_second)
+        key, now, most = hashed(token), self.now(), max(1.0, 2 * self.per_second)
         left, at = self._left.pop(key, (most, now))
         left = min(most, left + (now - at) * self.per_second)
         self._left[key] = (max(0.0, left - 1), now) if left >= 1 else (left, now)

@@ -44,6 +44,21 @@ class Query:
         return f"{path}?{urlencode(query, safe=',')}"
 
 
+class Numbering(NamedTuple):
+    """Which page of how many."""
+
+    number: int
+    """From 0."""
+    size: int
+    total: int
+    """Of what is on all pages."""
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are."""
+        return -(-self.total // self.size)
+
+
 class Page(NamedTuple):
     """A page of a list."""
 
@@ -67,7 +82,7 @@ def page_of(catalog: Catalog, scope: Scope, query: Query, path: str) -> Page:
     there = (job for uid in islice(order.uids, start, None) if (job := catalog.jobs.get(uid)))
     found = list(islice(there, query.size))
     total = len(order.uids)
-    pages = -(-total // query.size)
+    pages = Numbering(query.page, query.size, total).pages
     links = {"self": query.link(path, query.page)}
     if pages:
         links["first"], links["last"] = query.link(path, 0), query.link(path, pages - 1)

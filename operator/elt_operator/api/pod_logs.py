@@ -17,11 +17,10 @@ from elt_operator.kube import foreign, paths
 from elt_operator.kube.client import Client
 from elt_operator.kube.errors import ApiError, NotFound
 from elt_operator.resources import names
+from elt_operator.text import whole_characters
 
 _STARTING_SECONDS: Final = 1.0
 _PIECE: Final = 64 * 1024
-_LONGEST: Final = 4
-"""Bytes of a character."""
 MOST_TAIL: Final = 4 * 1024 * 1024
 """Bytes of the last lines of a pod that are held."""
 _PATIENCE_SECONDS: Final = 10.0
@@ -171,17 +170,11 @@ async def _pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bo
             yield line + b"\n", begins
             begins = True
         while len(rest) > _PIECE:
-            end = _end_of_character(rest)
+            end = whole_characters(rest, 0, _PIECE)
             yield rest[:end], begins
             rest, begins = rest[end:], False
     if rest:
         yield rest, begins
-
-
-def _end_of_character(text: bytes) -> int:
-    """Return where a piece ends: at a character of UTF-8 (https://www.rfc-editor.org/rfc/rfc3629#section-3)."""
-    begins = (place for place in range(_PIECE, _PIECE - _LONGEST, -1) if text[place] & 0xC0 != 0x80)  # noqa: PLR2004
-    return next(begins, _PIECE)
 
 
 async def _count(stream: AsyncIterator[bytes]) -> int:

@@ -4,13 +4,10 @@ uvicorn itself waits for ever for the end of a head, and for a client to take wh
 """
 
 import asyncio
-import logging
 from typing import Any, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-logger = logging.getLogger(__name__)
 
 MOST_HEAD_BYTES: Final = 64 * 1024
 """Of a request's line and headers, tokens among them."""

@@ -53,10 +53,8 @@ async def list_workspaces(request: Request, parts: PartsOf, token: Token, wanted
     if not await may(EVERYWHERE):
         answers = await asyncio.gather(*(may(namespace) for namespace in found))
         found = [namespace for namespace, one in zip(found, answers, strict=True) if one]
-    items = [hal.workspace(name, parts.watching.workspaces.get(name, "")) for name in found]
-    return answer(
-        parts, request, token, hal.collection("workspaces", items, "/workspaces", size=wanted.size, number=wanted.page)
-    )
+    items = [hal.workspace(name, parts.watching.workspaces.get(name, "")) for name in wanted.of(found)]
+    return answer(parts, request, token, hal.collection("workspaces", items, "/workspaces", wanted.which(len(found))))
 
 
 @ROUTER.get("/workspaces/{workspace}", summary="View a workspace", response_model=models.Workspace)
@@ -70,9 +68,8 @@ async def view_workspace(request: Request, parts: PartsOf, token: Token, workspa
 async def view_profile(request: Request, parts: PartsOf, token: Token) -> Response:
     """Whose token it is, as the API server says."""
     person = await parts.rights.reviews.who_is(token)
-    return answer(
-        parts, request, token, hal.collection("profiles", [hal.profile(*person)], "/profiles", size=1, number=0)
-    )
+    body = hal.collection("profiles", [hal.profile(*person)], "/profiles", paging.Numbering(0, 1, 1))
+    return answer(parts, request, token, body)
 
 
 @ROUTER.get(
@@ -84,16 +81,10 @@ async def list_pipelines(
     """All of them, by their names."""
     namespace = await namespace_of(parts, token, workspace, names.PIPELINES)
     may_create = await parts.rights.may(token, "create", names.JOBS, namespace)
-    items = [
-        hal.pipeline(one, await newest_job(parts, token, one), may_create=may_create)
-        for one in parts.catalog.pipelines_of(namespace)
-    ]
-    return answer(
-        parts,
-        request,
-        token,
-        hal.collection("pipelines", items, f"/workspaces/{workspace}/pipelines", size=wanted.size, number=wanted.page),
-    )
+    found = parts.catalog.pipelines_of(namespace)
+    items = [hal.pipeline(one, await newest_job(parts, token, one), may_create=may_create) for one in wanted.of(found)]
+    path = f"/workspaces/{workspace}/pipelines"
+    return answer(parts, request, token, hal.collection("pipelines", items, path, wanted.which(len(found))))
 
 
 @ROUTER.get("/workspaces/{workspace}/jobs", summary="List a workspace's Jobs", response_model=models.Jobs)

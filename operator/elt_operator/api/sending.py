@@ -9,8 +9,8 @@ from elt_operator.api.protocol import ABORT
 
 logger = logging.getLogger(__name__)
 
-_PART: Final = 32 * 1024
-"""Bytes of an answer that a connection copies at a time."""
+PART_BYTES: Final = 32 * 1024
+"""How much of an answer is copied, and waits for a client, at a time."""
 _PATIENCE_SECONDS: Final = 60.0
 """How long a client may take for an answer, or for each piece of one that goes on."""
 
@@ -54,9 +54,9 @@ def patient(app: App) -> App:
 async def _send(message: Message, send: Send) -> None:
     """Send a message, a large one in parts."""
     body, goes_on = message.get("body", b""), message.get("more_body", False)
-    if len(body) <= _PART:
+    if len(body) <= PART_BYTES:
         await send(message)
         return
-    for start in range(0, len(body), _PART):
-        part, more = body[start : start + _PART], start + _PART < len(body)
+    for start in range(0, len(body), PART_BYTES):
+        part, more = body[start : start + PART_BYTES], start + PART_BYTES < len(body)
         await send({**message, "body": part, "more_body": more or goes_on})

@@ -9,8 +9,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.request import getproxies_environment
 
 import aiohttp
@@ -29,6 +28,7 @@ from elt_operator.kube.errors import (
     Redirected,
     TooMuch,
 )
+from elt_operator.kube.session import WithSession
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -57,7 +57,7 @@ _WATCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_r
 """The API server sends a bookmark each minute."""
 
 
-class Client:
+class Client(WithSession):
     """A connection to the API server, open within ``async with``."""
 
     def __init__(
@@ -77,22 +77,14 @@ class Client:
         self._count = count
         self._may_write = may_write
         self.server: str = configuration.host.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
 
     @property
     def has_certificate(self) -> bool:
         """Whether a client certificate says who we are: then nobody else's token can be sent."""
         return bool(self._configuration.cert_file)
 
-    async def __aenter__(self) -> Self:
-        self._session = self.new_session(self._user_agent)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session:
-            await self._session.close()
+    def _opened(self) -> aiohttp.ClientSession:
+        return self.new_session(self._user_agent)
 
     def new_session(self, user_agent: str) -> aiohttp.ClientSession:
         """Return a session with our credentials; who asked for it closes it."""
@@ -150,13 +142,11 @@ class Client:
         self, method: str, path: str, query: Mapping[str, str], **how: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask, and give the answer where it is a good one; each request is counted."""
-        if self._session is None:
-            raise RuntimeError("the client is used outside of `async with`")
         if method != "GET" and not self._may_write():
             raise NotLeading("another replica is active now")
         url, code = URL(f"{self.server}{path}{paths.query(query)}", encoded=True), 0
         try:
-            async with self._session.request(method, url, **{"timeout": _TIMEOUT, **how}) as answer:
+            async with self.session.request(method, url, **{"timeout": _TIMEOUT, **how}) as answer:
                 code = answer.status
                 if code >= _ERROR:
                     raise answers.error(code, bytes(await _beginning(answer, _ERROR_BYTES)))

@@ -153,7 +153,7 @@ class Reviews:
 
     async def _answer(self, token: str, question: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
         """Return what was answered lately, or is answered now."""
-        key = (_hash(token), *question)
+        key = (hashed(token), *question)
         known = self._known.get(key)
         if known and self.now() < known.until:
             self._known.move_to_end(key)
@@ -216,7 +216,8 @@ def _expiry(token: str) -> float | None:
     return float(expires) if isinstance(expires, (int, float)) else None
 
 
-def _hash(token: str) -> str:
+def hashed(token: str) -> str:
+    """Return what is remembered instead of a token."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 

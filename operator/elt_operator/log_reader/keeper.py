@@ -4,8 +4,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import aiohttp
 from pydantic import ValidationError
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from elt_operator.archive import exchange
 from elt_operator.archive.exchange import Answer, Known, PodName, Sync
 from elt_operator.errors import OperatorError
+from elt_operator.kube.session import WithSession
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=5)
 _OK, _CREATED, _NOT_FOUND, _CONFLICT, _GONE, _BAD, _TOO_LARGE = 200, 201, 404, 409, 410, 400, 413
@@ -32,25 +32,17 @@ class UnknownPod(OperatorError):
 
 
 @dataclass
-class Keeper:
+class Keeper(WithSession):
     """A connection to the keeper, open within ``async with``. Every call may raise ``Away``."""
 
     url: str
     token: Path
     """The file of our token, which is renewed while we run."""
     tls: ssl.SSLContext | None = None
-    _session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
+    def _opened(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(ssl=self.tls or True)
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session:
-            await self._session.close()
+        return aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector)
 
     async def sync(self, pods: Mapping[str, PodName]) -> Mapping[str, Known | None]:
         """Tell which pods' logs are here; return what the keeper has of each, ``None``: it does not know the pod."""
@@ -79,11 +71,9 @@ class Keeper:
         raise Away(f"the keeper answers {code}: {_words(body)}")
 
     async def _post(self, path: str, data: bytes, **query: str) -> tuple[int, bytes]:
-        if self._session is None:
-            raise RuntimeError("the keeper is used outside of `async with`")
         try:
             headers = {"Authorization": f"Bearer {self.token.read_text().strip()}"}
-            async with self._session.post(
+            async with self.session.post(
                 f"{self.url}{path}", data=data, params=query, headers=headers, allow_redirects=False
             ) as answer:
                 return answer.status, await answer.read()

@@ -113,9 +113,9 @@ async def test_what_follows_a_body_in_chunks_is_bounded(world: World) -> None:
 async def test_a_request_that_breaks_off_is_no_fault(world: World, caplog: pytest.LogCaptureFixture) -> None:
     async with connected(world) as (_, writer):
         writer.write(f"{CREATE}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n".encode() + b'{"argu')
-        await writer.drain()
-        await asyncio.sleep(0.05)
+        await world.until(lambda: bool(world.parts.bodies.taken))
         writer.transport.abort()
+        await world.until(lambda: not world.parts.bodies.taken)
     assert (await world.get("/api/jobs/unknown")).code == 404
     assert "Traceback" not in caplog.text
 
@@ -205,8 +205,8 @@ async def test_what_a_client_does_wrong_is_no_error_of_ours(
             assert b" 200 " in await reader.readline()
             with suppress(ConnectionError):
                 writer.write(behind)
-                await writer.drain()
-                await asyncio.sleep(0.05)
+                writer.write_eof()
+                await reader.read()
     await world.until(lambda: not world.parts.streams.taken)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 

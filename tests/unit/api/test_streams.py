@@ -412,3 +412,20 @@ async def test_who_leaves_a_log_is_noticed_at_the_keeper(tmp_path: Path) -> None
             while world.parts.streams.taken or chain.parts.door.followers.has(chains.JOB):
                 await asyncio.sleep(0.05)
                 chain.parts.keeper.open_logs._tell(chains.JOB)
+
+
+async def test_who_falls_behind_in_the_middle_of_a_batch_gets_no_other_ones_rest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_MOST_BATCHES", 2)
+    told = world.parts.feed.listen("team-a", f"{world.parts.catalog.started}-{world.parts.feed._last}")
+    first = asyncio.ensure_future(anext(told))
+    await world.until(lambda: world.parts.feed.listeners == 1)
+    there, last = world.parts.feed._workspaces["team-a"], world.parts.feed._last
+    there.add(feed._Batch(last + 1, b"a" * 100_000))
+    assert set(await first) == set(b"a")
+    there.add(feed._Batch(last + 2, b"b" * 100_000))
+    assert set(await anext(told)) == set(b"a"), "it is remembered still"
+    there.add(feed._Batch(last + 3, b"c" * 100_000))
+    with pytest.raises(StopAsyncIteration):
+        await anext(told)
