@@ -292,6 +292,8 @@ def test_a_job_is_run_stopped_and_run_again(namespace: Namespace, api: Server) -
     code, second = create("?queue=true")
     assert (code, second["status"]) == (201, "QUEUED")
 
+    # RUNNING is a Job whose container has not started, too: stopped then, it would have no log.
+    until(lambda: b"begun" in api.ask(f"/api/jobs/{first['id']}/logs", token).body, "its log so far")
     assert api.ask(f"/api/jobs/{first['id']}/stopped", token, method="PUT").code == 202
     assert namespace.wait(first["name"], ended)["status"]["phase"] == "STOPPED"
     namespace.wait(second["name"], phase("RUNNING"))
